@@ -1,0 +1,1 @@
+"""The systems that run on the delivery core: one package each, of the same shape."""

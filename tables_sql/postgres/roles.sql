@@ -1,0 +1,21 @@
+-- Run once by an administrator of the server, before the first migration. Passwords are set apart from this file.
+--   streams_owner        owns the tables; only `migrate` logs in as it
+--   streams_app          workers, generators and commands
+--   streams_readonly     verify, dashboards, people who look
+--   streams_replication  Debezium
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'streams_owner') THEN
+        CREATE ROLE streams_owner LOGIN;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'streams_app') THEN
+        CREATE ROLE streams_app LOGIN;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'streams_readonly') THEN
+        CREATE ROLE streams_readonly LOGIN;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'streams_replication') THEN
+        CREATE ROLE streams_replication LOGIN REPLICATION;
+    END IF;
+END
+$$;
