@@ -98,9 +98,7 @@ class WorkflowBook:
             [
                 replace(
                     w,
-                    nodes=tuple(
-                        replace(n, deadline=n.deadline * factor) if n.waits else n for n in w.nodes
-                    ),
+                    nodes=tuple(replace(n, deadline=n.deadline * factor) if n.waits else n for n in w.nodes),
                 )
                 for w in self.by_type.values()
             ],
@@ -203,8 +201,7 @@ def _check_outcomes(section: Located, workflow: Workflow) -> None:
             if TIMEOUT not in have or len(have) < 2 or have - allowed:
                 raise section.error(
                     f'name = "{node.name}"',
-                    f"{node.name!r} waits: it needs a rule for timeout and for a signal "
-                    f"({', '.join(sorted(allowed))})",
+                    f"{node.name!r} waits: it needs a rule for timeout and for a signal ({', '.join(sorted(allowed))})",
                 )
 
 

@@ -61,6 +61,9 @@ CREATE INDEX request_info_recent
 CREATE INDEX request_info_open_by_account
     ON request_info (primary_account_id) WHERE request_status_id IN (1, 2);
 
+-- Requests written without a first event, for the sweeper.
+CREATE INDEX request_info_pending ON request_info (created_ts) WHERE request_status_id = 1;
+
 CREATE TABLE request_account_link (
     request_id     uuid NOT NULL,
     account_id     uuid NOT NULL,

@@ -1,0 +1,103 @@
+"""One connection pool per region, through the region's PgBouncer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import orjson
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool
+
+from streams_app.databases.regions import Regions
+from streams_app.settings import DatabaseSettings, RegionSettings, Role, Settings
+
+Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+
+# Transaction pooling gives every transaction another server connection: a statement prepared on one is unknown to
+# the next, so prepare_threshold is None. PgBouncer refuses startup options, so time-outs are set per transaction.
+_CONNECT = {
+    "autocommit": True,
+    "prepare_threshold": None,
+    "connect_timeout": 5,
+    "application_name": "streams_app",
+}
+
+
+def connect_arguments(database: DatabaseSettings, address: str, role: Role) -> dict[str, Any]:
+    """Arguments of psycopg.connect for `role` at `address` (host:port), without any password in a string."""
+    host, _, port = address.rpartition(":")
+    return {
+        "host": host,
+        "port": int(port),
+        "dbname": database.name,
+        "sslmode": database.sslmode,
+        **database.credentials(role),
+        **_CONNECT,
+    }
+
+
+class Databases:
+    """The pools of all regions, opened together. Use as an async context manager, or open() and close()."""
+
+    def __init__(self, settings: Settings, role: Role = "app") -> None:
+        self.regions = Regions({name: region.localities for name, region in settings.regions.items()})
+        self._timeout = settings.database.statement_timeout
+        self._pools = {name: _pool(settings.database, region, name, role) for name, region in settings.regions.items()}
+
+    async def open(self) -> None:
+        """Open every pool, without waiting for connections: a region that is down stops only its own work."""
+        await asyncio.gather(*(pool.open(wait=False) for pool in self._pools.values()))
+
+    async def close(self) -> None:
+        """Close every pool."""
+        await asyncio.gather(*(pool.close(timeout=2) for pool in self._pools.values()))
+
+    async def __aenter__(self) -> Databases:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def connection(self, region: str) -> AsyncIterator[Connection]:
+        """A connection to `region` in autocommit mode: for reads of one statement or one pipeline."""
+        async with self._pools[region].connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self, region: str) -> AsyncIterator[Connection]:
+        """A transaction in `region`; committed at the end of the block, rolled back on an exception."""
+        async with self._pools[region].connection() as connection, connection.transaction():
+            await connection.execute(b"SET LOCAL statement_timeout = %d" % int(self._timeout * 1000))
+            yield connection
+
+    def stats(self, region: str) -> dict[str, int]:
+        """Counters of the region's pool (psycopg_pool's names)."""
+        return self._pools[region].get_stats()
+
+
+def _pool(database: DatabaseSettings, region: RegionSettings, name: str, role: Role) -> AsyncConnectionPool[Connection]:
+    return AsyncConnectionPool(
+        kwargs=connect_arguments(database, region.pooler, role),
+        connection_class=psycopg.AsyncConnection[TupleRow],
+        min_size=database.pool_min,
+        max_size=database.pool_max,
+        timeout=database.pool_timeout,
+        reconnect_timeout=30,
+        max_lifetime=600,
+        check=AsyncConnectionPool.check_connection,
+        configure=_configure,
+        name=f"{name}-{role}",
+        open=False,
+    )
+
+
+async def _configure(connection: Connection) -> None:
+    set_json_loads(orjson.loads, connection)
+    set_json_dumps(orjson.dumps, connection)

@@ -1,0 +1,48 @@
+"""One classification of failures: what may be tried again, what never will work, what must be looked up.
+
+SQLSTATE classes are those of PostgreSQL's appendix A and CockroachDB's transaction retry reference.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import psycopg
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+
+
+class FailureClass(StrEnum):
+    """What a failure means for the work that met it."""
+
+    TRANSIENT = "transient"  # the same work may succeed later
+    PERMANENT = "permanent"  # the same work can never succeed
+    AMBIGUOUS = "ambiguous"  # the work may have succeeded: read back before deciding
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names it, its value and what is expected."""
+
+
+class StartError(RuntimeError):
+    """Something outside does not fit (a topic, a table, a workflow); the message says what to do."""
+
+
+# 40 rollback, 53 out of resources, 55 not in the needed state, 57 operator intervention, 08 connection.
+_TRANSIENT_CLASSES = ("40", "53", "55", "57", "08")
+_AMBIGUOUS = frozenset({"40003", "08007"})
+
+
+def classify(error: BaseException) -> FailureClass:
+    """The class of `error`. What is not known to be transient is permanent."""
+    if isinstance(error, PoolTimeout | TooManyRequests | PoolClosed | TimeoutError | ConnectionError):
+        return FailureClass.TRANSIENT
+    if isinstance(error, psycopg.Error):
+        state = error.sqlstate
+        if state in _AMBIGUOUS:
+            return FailureClass.AMBIGUOUS
+        if state is not None:
+            return FailureClass.TRANSIENT if state[:2] in _TRANSIENT_CLASSES else FailureClass.PERMANENT
+        # No SQLSTATE: the connection itself failed, perhaps while the commit was on its way.
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return FailureClass.AMBIGUOUS
+    return FailureClass.PERMANENT

@@ -1,0 +1,200 @@
+"""Every setting: typed, with its reason and default.
+
+Order of precedence: environment (`STREAMS_…`), `.env`, the TOML file named by `STREAMS_CONFIG` (default
+config/streams.toml), the defaults below. Paths in the TOML file are relative to it. Secrets come from files or from
+`STREAMS_DATABASE__APP_PASSWORD` and its like, never from the TOML file.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from streams_app.errors import SettingsError
+
+DEFAULT_CONFIG = Path("config/streams.toml")
+Role = Literal["owner", "app", "readonly"]
+
+
+class DatabaseSettings(BaseModel):
+    """The database's name and who logs in to it; the same in every region."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = "streams"
+    owner_user: str = "streams_owner"
+    owner_password: SecretStr | None = None
+    owner_password_file: Path | None = None
+    app_user: str = "streams_app"
+    app_password: SecretStr | None = None
+    app_password_file: Path | None = None
+    readonly_user: str = "streams_readonly"
+    readonly_password: SecretStr | None = None
+    readonly_password_file: Path | None = None
+    sslmode: str = Field("prefer", description="libpq sslmode; use verify-full across a network")
+    pool_min: int = Field(1, ge=0, description="connections kept open per region")
+    pool_max: int = Field(8, ge=1, description="most connections per region and worker")
+    pool_timeout: float = Field(5.0, gt=0, description="seconds to wait for a connection")
+    statement_timeout: float = Field(30.0, gt=0, description="seconds after which a statement is given up")
+
+    def credentials(self, role: Role) -> dict[str, str]:
+        """User and password of `role`, for psycopg. Raises SettingsError when the file cannot be read."""
+        secret: SecretStr | None = getattr(self, f"{role}_password")
+        path: Path | None = getattr(self, f"{role}_password_file")
+        user = {"user": str(getattr(self, f"{role}_user"))}
+        if secret is not None:
+            return {**user, "password": secret.get_secret_value()}
+        if path is None:
+            return user
+        try:
+            return {**user, "password": path.read_text(encoding="utf-8").strip()}
+        except OSError as error:
+            raise SettingsError(f"database.{role}_password_file={path}: cannot be read ({error.strerror})") from error
+
+
+class RegionSettings(BaseModel):
+    """One region: its PgBouncer, the database server behind it, and the localities that live there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pooler: str = Field(description="host:port of the region's PgBouncer; all work goes through it")
+    server: str = Field(description="host:port of the database itself: migrations and slot health")
+    localities: tuple[int, int] = Field(description="first and last locality of the region, inclusive")
+
+    @field_validator("pooler", "server")
+    @classmethod
+    def _host_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError("expected host:port")
+        return value
+
+
+class PrometheusSettings(BaseModel):
+    """Where workers announce their metrics address."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    targets_file: Path | None = Field(None, description="file_sd target file to keep, None for none")
+
+
+class Settings(BaseSettings):
+    """All settings of the application."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STREAMS_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    app_id: str = Field("streams_app", pattern=r"^[A-Za-z0-9._-]+$", description="consumer group and changelog prefix")
+    broker_url: str = Field("kafka://127.0.0.1:9092", pattern=r"^kafka://.+", description="bootstrap servers")
+    connect_url: str | None = Field(None, description="Kafka Connect, for its health only")
+    topic_partitions: int = Field(24, ge=1, description="partitions of every keyed topic; a changelog has as many")
+    topic_replication: int = Field(1, ge=1, description="replicas of every topic; 3 in production")
+    instance_id: str | None = Field(
+        None, description="static membership: a restart under this name keeps its partitions"
+    )
+    data_dir: Path = Field(Path(".local/faust"), description="where Faust keeps local files")
+    workflows: Path = Field(Path("config/workflows.toml"), description="the workflows of the requests system")
+    deadline_scale: float = Field(1.0, gt=0, le=1, description="multiplies the deadlines of waiting steps (demos)")
+
+    batch_size: int = Field(2000, ge=1, le=50_000, description="most records in one unit of work")
+    buffer_records: int = Field(10_000, ge=1, description="records fetched ahead; over it partitions are paused")
+    commit_interval: float = Field(0.5, gt=0, description="seconds between commits of offsets")
+    drain_timeout: float = Field(8.0, gt=0, description="seconds a batch in flight may take when partitions go")
+    session_timeout: float = Field(10.0, gt=0, description="seconds after which a dead worker's partitions move")
+    stall_timeout: float = Field(30.0, gt=0, description="seconds with lag and without progress: unhealthy")
+    max_value_bytes: int = Field(262_144, ge=1024, description="a longer message is a dead letter")
+    sweep_interval: float = Field(5.0, gt=0, description="seconds between looks for overdue requests, per region")
+
+    web_host: str = Field("127.0.0.1", description="address of the metrics and health pages")
+    web_port: int = Field(6066, ge=1, le=65535, description="port of those pages; one per worker")
+    log_format: Literal["text", "json"] = Field("text", description="json for machines")
+
+    database: DatabaseSettings = DatabaseSettings()
+    regions: dict[str, RegionSettings] = Field(default_factory=dict, description="by name")
+    prometheus: PrometheusSettings = PrometheusSettings()
+
+    @model_validator(mode="after")
+    def _regions_cover_localities(self) -> Settings:
+        taken = [n for region in self.regions.values() for n in range(region.localities[0], region.localities[1] + 1)]
+        if self.regions and sorted(taken) != list(range(30)):
+            raise ValueError("regions: the localities of all regions together must be 0 to 29, each once")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before the TOML file."""
+        return (init_settings, env_settings, TomlFile(settings_cls))
+
+
+class TomlFile(PydanticBaseSettingsSource):
+    """The TOML file named by STREAMS_CONFIG."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # pragma: no cover
+        """Unused: the file is read whole."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The file's values, with paths made absolute. Raises SettingsError when it cannot be read."""
+        named = os.environ.get("STREAMS_CONFIG")
+        path = Path(named) if named else DEFAULT_CONFIG
+        if not named and not path.exists():
+            return {}
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"STREAMS_CONFIG={path}: cannot be read ({error.strerror}); run `make up`?") from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"STREAMS_CONFIG={path}: {error}") from error
+        _absolute(data, path.resolve().parent)
+        return data
+
+
+def load_settings() -> Settings:
+    """Read and check all settings. Raises SettingsError: the name, the value, and what is expected."""
+    for name, value in dotenv_values(".env").items():
+        if name.startswith("STREAMS_") and value is not None:
+            os.environ.setdefault(name, value)
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(item) for item in error.errors())) from None
+
+
+def _absolute(table: dict[str, Any], base: Path) -> None:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            _absolute(value, base)
+        elif isinstance(value, str) and (name.endswith(("_file", "_dir")) or name == "workflows"):
+            table[name] = str(base / value)
+
+
+def _explain(item: Any) -> str:
+    path = [str(part) for part in item["loc"]]
+    name = ".".join(path) or "settings"
+    variable = "STREAMS_" + "__".join(path).upper()
+    value = "(secret)" if "password" in name else repr(item["input"])
+    if not path or isinstance(item["input"], dict):
+        return f"{name}: {item['msg']}"
+    return f"{name} ({variable}) = {value}: {item['msg']}"
