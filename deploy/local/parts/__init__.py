@@ -1,0 +1,1 @@
+"""The parts of the stack: one module for each kind, one contract for all (`base`)."""

@@ -1,0 +1,181 @@
+"""Kafka Connect in distributed mode, with one Debezium connector per region."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import PartError
+from ..java import find_jars
+from ..layout import DATABASE, REPLICATION, TEMPLATES
+from ..ports import HOST
+from ..processes import POLL_SECONDS
+from ..rest import answers, get_json, put_json
+from ..templates import render
+from .base import Part, Site
+from .kafka import java_command, write_properties
+from .postgres import Postgres
+
+CONFLICT, SERVER_ERROR = 409, 500
+
+
+class Connect(Part):
+    """The Connect worker. Its internal topics it makes itself; those of the connectors must exist."""
+
+    start_seconds = 60.0
+    stop_seconds = 15.0
+
+    def __init__(self, site: Site, databases: Mapping[str, Postgres]) -> None:
+        """`site` is the stack it belongs to, `databases` the server to read of each region."""
+        super().__init__(site, "connect")
+        self.databases = databases
+
+    @property
+    def address(self) -> str:
+        """Its REST interface."""
+        return f"http://{super().address}"
+
+    @property
+    def folder(self) -> Path:
+        """Configuration; it keeps its data in Kafka."""
+        return self.site.layout.folder("connect")
+
+    @property
+    def properties_file(self) -> Path:
+        """The worker's configuration."""
+        return self.folder / "connect.properties"
+
+    def prepare(self) -> None:
+        """Write the worker's configuration."""
+        self.folder.mkdir(exist_ok=True)
+        write_properties(self.properties_file, self._properties())
+
+    def command(self) -> list[str]:
+        """The distributed worker's main class."""
+        main = "org.apache.kafka.connect.cli.ConnectDistributed"
+        return [*java_command(), main, str(self.properties_file)]
+
+    def is_ready(self) -> bool:
+        """True when the REST interface serves, which it does once the worker has joined its group."""
+        return answers(f"{self.address}/connectors")
+
+    def register_connectors(self) -> None:
+        """Register the connector of each region, or bring it up to date."""
+        deadline = time.monotonic() + self.start_seconds
+        for name, config in self.connectors().items():
+            while not self._registered(name, config):
+                if time.monotonic() > deadline:
+                    raise PartError(self.name, f"did not take the connector {name}", self.log)
+                time.sleep(POLL_SECONDS)
+
+    def await_connectors(self) -> None:
+        """Wait until each connector streams: its task runs and its replication slot is in use.
+
+        Raises PartError, with what the connectors say, when that does not happen in time.
+        """
+        deadline = time.monotonic() + self.start_seconds
+        while idle := self._idle_connectors():
+            if time.monotonic() > deadline:
+                raise PartError(self.name, f"has connectors that do not stream: {'; '.join(idle)}", self.log)
+            time.sleep(POLL_SECONDS)
+
+    def connectors(self) -> dict[str, dict[str, str]]:
+        """The configuration of every connector by its name, from the template."""
+        template: dict[str, str] = json.loads((TEMPLATES / "connectors" / "requests.json").read_text("utf-8"))
+        return {
+            f"requests-{region}": self._render(template, region, database.name)
+            for region, database in self.databases.items()
+        }
+
+    def _render(self, template: dict[str, str], region: str, server: str) -> dict[str, str]:
+        values = {
+            "region": region,
+            "region_identifier": region.replace("-", "_"),
+            "host": HOST,
+            "port": str(self.site.ports[server]),
+            "database": DATABASE,
+            "user": REPLICATION,
+            # Connect reads the file itself: the password shows up in no REST answer and no topic.
+            "password": f"${{directory:{self.site.layout.secrets}:{REPLICATION}}}",
+        }
+        return {name: render(value, values) for name, value in template.items()}
+
+    def _registered(self, name: str, config: dict[str, str]) -> bool:
+        url = f"{self.address}/connectors/{name}/config"
+        try:
+            if get_json(url) == {**config, "name": name}:
+                return True  # as it was: a PUT would restart it for nothing
+        except OSError:
+            pass  # not known yet
+        try:
+            put_json(url, config, seconds=20)
+        except urllib.error.HTTPError as error:
+            # While the worker rebalances it refuses, and while the database starts it cannot validate.
+            if error.code != CONFLICT and error.code < SERVER_ERROR:
+                text = error.read().decode(errors="replace")
+                raise PartError(self.name, f"refuses the connector {name}: {text}", self.log) from error
+            return False
+        except OSError:
+            return False
+        return True
+
+    def _idle_connectors(self) -> list[str]:
+        try:
+            known = get_json(f"{self.address}/connectors?expand=status")
+        except OSError as error:
+            return [f"no answer from {self.address}: {error}"]
+        idle = []
+        for (name, config), database in zip(self.connectors().items(), self.databases.values(), strict=True):
+            trouble = _trouble(known.get(name, {}).get("status"))
+            # The status may date from before a kill; the slot tells of now.
+            if not trouble and not database.streams(config["slot.name"]):
+                trouble = "its replication slot is not in use"
+            if trouble:
+                idle.append(f"{name}: {trouble}")
+        return idle
+
+    def _properties(self) -> dict[str, object]:
+        return {
+            "bootstrap.servers": self.site.address("kafka"),
+            "group.id": "streams-connect",
+            "listeners": self.address,
+            "plugin.path": find_jars() / "plugins",
+            "plugin.discovery": "service_load",
+            "key.converter": "org.apache.kafka.connect.json.JsonConverter",
+            "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+            "config.storage.topic": "connect-configs",
+            "config.storage.replication.factor": 1,
+            "offset.storage.topic": "connect-offsets",
+            "offset.storage.replication.factor": 1,
+            "offset.storage.partitions": 4,
+            "status.storage.topic": "connect-status",
+            "status.storage.replication.factor": 1,
+            "status.storage.partitions": 2,
+            "exactly.once.source.support": "enabled",
+            # A missing topic is our mistake: with one made on the fly the partition count would be wrong.
+            "topic.creation.enable": "false",
+            # Secrets: one file per role, and no other file.
+            "config.providers": "directory",
+            "config.providers.directory.class": "org.apache.kafka.common.config.provider.DirectoryConfigProvider",
+            "config.providers.directory.param.allowed.paths": self.site.layout.secrets,
+            # After kill -9 its place in the group is free again after this session.
+            "session.timeout.ms": 6000,
+            "heartbeat.interval.ms": 1500,
+            "scheduled.rebalance.max.delay.ms": 0,
+        }
+
+
+def _trouble(status: dict[str, Any] | None) -> str:
+    """Say what keeps a connector of this status from running; nothing when it runs."""
+    if status is None:
+        return "not registered"
+    units = [status["connector"], *status["tasks"]]
+    for unit in units:
+        if unit["state"] != "RUNNING":
+            reason = unit.get("trace", "").partition("\n")[0]
+            return f"{unit['state']} {reason}".strip()
+    return "" if status["tasks"] else "no task yet"
