@@ -43,9 +43,24 @@ def link(row: tuple[Any, ...]) -> AccountLink:
 
 def trade(row: tuple[Any, ...]) -> Trade:
     """A row of load_trades, without its request."""
-    return Trade(*row[:7], status=Status(row[7]))
+    trade_id, account_id, symbol, side, quantity, price, currency, status = row
+    return Trade(trade_id, account_id, symbol, side, quantity, price, currency, Status(status))
 
 
 def account(row: tuple[Any, ...]) -> Account:
     """A row of load_accounts."""
-    return Account(*row[:10], permissions=frozenset(row[10]), version=row[11])
+    account_id, locality, number, name, strategy, currency, status, risk, email, mailing, permissions, version = row
+    return Account(
+        account_id,
+        locality,
+        number,
+        name,
+        strategy,
+        currency,
+        status,
+        risk,
+        email,
+        mailing,
+        frozenset(permissions),
+        version,
+    )

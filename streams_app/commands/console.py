@@ -1,0 +1,57 @@
+"""What every command shares: output as a table or as JSON, errors with the next step, a clean Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, ParamSpec
+
+import click
+import orjson
+import psycopg
+from psycopg_pool import PoolTimeout
+from rich.console import Console
+from rich.table import Table
+
+from streams_app.errors import SettingsError, StartError
+
+P = ParamSpec("P")
+console = Console()
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def print_json(data: Any) -> None:
+    """Print `data` as one JSON document."""
+    sys.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows as a table."""
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(table)
+
+
+def asynchronous(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, None]:
+    """Run an async command; its answer is the exit status. Known errors become one sentence and status 1 or 2."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            status = asyncio.run(function(*args, **kwargs))
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        except (SettingsError, StartError) as error:
+            raise click.ClickException(str(error)) from None
+        except PoolTimeout as error:
+            raise click.ClickException(f"a database does not answer ({error}); is the stack up? (`make up`)") from None
+        except psycopg.OperationalError as error:
+            raise click.ClickException(f"a database does not answer: {error}") from None
+        raise SystemExit(status or 0)
+
+    return run

@@ -1,0 +1,69 @@
+"""`migrate` and `topics`: make databases and broker fit for the application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import psycopg
+
+from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table
+from streams_app.databases.migrations import Migration, find_migrations, migrate
+from streams_app.databases.pools import connect_arguments
+from streams_app.kafka.admin import TopicAdmin
+from streams_app.settings import Settings, load_settings
+from streams_app.systems.requests.static import write_static_tables
+from streams_app.systems.requests.workflow import load_workflows
+from streams_app.topics import ALL_TOPICS, TopicSpec, changelog_topic, heartbeat_topic
+
+TABLES_SQL = Path(__file__).resolve().parents[2] / "tables_sql"
+SYSTEMS = ["requests"]
+TABLES = ["requests-versions"]
+
+
+def all_topics(settings: Settings) -> list[TopicSpec]:
+    """Every topic the application needs: its own, its changelogs, the connectors' heartbeats."""
+    changelogs = [changelog_topic(settings.app_id, table) for table in TABLES]
+    return [*ALL_TOPICS, *changelogs, *(heartbeat_topic(region) for region in settings.regions)]
+
+
+@click.command("migrate")
+@asynchronous
+async def migrate_command() -> None:
+    """Create or update the tables of every region, and the workflows in them."""
+    settings = load_settings()
+    book = load_workflows(settings.workflows)
+    files = list(find_migrations(TABLES_SQL / "postgres", SYSTEMS))
+    for name, region in settings.regions.items():
+        arguments = connect_arguments(settings.database, region.server, "owner")
+        with psycopg.connect(**arguments) as connection:
+            applied = migrate(connection, files)
+            write_static_tables(connection, book)
+        console.print(f"{name}: {_applied(applied)}; {len(book.by_type)} workflows, {len(book.by_link)} links")
+
+
+@click.command("topics")
+@click.option("--create", is_flag=True, help="Create the topics that are missing.")
+@json_option
+@asynchronous
+async def topics_command(create: bool, as_json: bool) -> int:
+    """Show every topic and whether it fits; exit status 1 when one does not."""
+    settings = load_settings()
+    specs = all_topics(settings)
+    async with TopicAdmin(settings.broker_url, settings.topic_partitions, settings.topic_replication) as admin:
+        created = set(await admin.create_missing(specs)) if create else set()
+        wrong = await admin.differences(specs)
+        rows = [
+            (s.name, s.key, admin.partitions_of(s), wrong.get(s.name, "created" if s.name in created else "ok"))
+            for s in specs
+        ]
+    columns = ("topic", "key", "partitions", "state")
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        print_table("Topics", columns, rows)
+    return 1 if wrong else 0
+
+
+def _applied(applied: list[Migration]) -> str:
+    return "applied " + ", ".join(m.name for m in applied) if applied else "schema up to date"

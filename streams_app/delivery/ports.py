@@ -1,0 +1,79 @@
+"""What the delivery core needs from outside, and what a system gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streams_app.changefeed import Change, RecordLike
+
+
+class Rejected(ValueError):  # noqa: N818 (the name says what happened to the record)
+    """A record that decodes but that its system cannot use. `reason` is a short stable word (a metric label)."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One change that could not be processed, and why. `stack` is the traceback of a failed rule, else empty."""
+
+    change: Change
+    reason: str
+    detail: str = ""
+    stack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that is set aside: its raw bytes and origin, and why."""
+
+    system: str
+    record: RecordLike
+    reason: str
+    detail: str = ""
+    stack: str = ""
+
+
+class DeadLetterSink(Protocol):
+    """Where dead letters go."""
+
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
+        """Return only when every letter is stored. Raises what may be tried again."""
+        ...
+
+
+class VersionTable(Protocol):
+    """The highest version seen per key: a cache that may be lost or stale, never a source of truth."""
+
+    def get(self, key: str) -> int | None:
+        """The highest version remembered for `key`."""
+        ...
+
+    def remember(self, partition: int, versions: Mapping[str, int]) -> None:
+        """Remember versions of keys of one partition; called only after their effects are committed."""
+        ...
+
+
+class Handler(Protocol):
+    """What a system gives the delivery core."""
+
+    @property
+    def system(self) -> str:
+        """The system's name, as in metrics."""
+        ...
+
+    def decode(self, record: RecordLike) -> Change | None:
+        """The change in a record, or None when the record asks for nothing. Raises Undecodable or Rejected."""
+        ...
+
+    async def process(self, changes: Sequence[Change]) -> Sequence[Rejection]:
+        """Make and commit every effect of `changes`; the answer names those that can never be processed.
+
+        Called again with the same changes after a failure: it must be idempotent. Raises what the databases raise.
+        """
+        ...

@@ -1,0 +1,62 @@
+"""Every metric, with its meaning. Names are part of the interface; labels are bounded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+RECORDS = Counter(
+    "streams_records",
+    "Records that reached their end: applied, duplicate (seen before), ignored (asks for nothing), dead (dead letter)",
+    ["system", "topic", "outcome"],
+)
+EFFECTS = Counter(
+    "streams_effects", "Effects committed, by kind: a transition, a trade, …", ["system", "region", "kind"]
+)
+TRANSITIONS = Counter(
+    "streams_transitions", "Steps committed, by the status they lead to", ["system", "region", "request_type", "status"]
+)
+REFUSED = Counter("streams_refused", "Decisions refused by a guard, loaded and decided again", ["system", "region"])
+BATCH_SIZE = Histogram(
+    "streams_batch_size",
+    "Records in one batch",
+    ["system"],
+    buckets=(1, 5, 10, 50, 100, 250, 500, 1000, 2000, 5000, 10000),
+)
+BATCH_SECONDS = Histogram(
+    "streams_batch_seconds", "Seconds of one batch in one stage", ["system", "stage"], buckets=_SECONDS
+)
+END_TO_END = Histogram(
+    "streams_end_to_end_seconds",
+    "Seconds from the commit of a change at its source to the commit of its effect",
+    ["system", "region"],
+    buckets=(*_SECONDS, 60.0, 300.0),
+)
+LAG = Gauge("streams_lag_records", "Records of a partition that are not yet processed", ["topic", "partition"])
+GAPS = Counter("streams_gaps", "Versions that skipped ahead of the one expected", ["system"])
+DEAD_LETTERS = Counter("streams_dead_letters", "Records set aside, by reason", ["system", "reason"])
+REGION_UP = Gauge("streams_region_up", "1 when the last work in the region succeeded, 0 when it failed", ["region"])
+RETRIES = Counter("streams_retries", "Attempts that failed and were made again, by failure class", ["region", "class"])
+POOL_CONNECTIONS = Gauge("streams_pool_connections", "Connections of the region's pool", ["region", "state"])
+POOL_WAITING = Gauge("streams_pool_waiting", "Tasks that wait for a connection of the region's pool", ["region"])
+TABLE_KEYS = Gauge("streams_table_keys", "Keys in a changelog-backed table of this worker", ["table"])
+RECOVERY_SECONDS = Gauge("streams_recovery_seconds", "Seconds the last recovery of the tables took", [])
+BACKLOG = Gauge(
+    "streams_backlog", "Rows that wait: requests past their deadline, by region", ["system", "kind", "region"]
+)
+LAST_PROGRESS = Gauge("streams_last_progress_timestamp_seconds", "When the last batch ended", ["system"])
+
+
+@contextmanager
+def stage(system: str, name: str) -> Iterator[None]:
+    """Time one stage of a batch."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        BATCH_SECONDS.labels(system, name).observe(time.perf_counter() - started)

@@ -1,0 +1,173 @@
+"""From changes to committed steps: load, decide, apply, region by region; refused decisions are made again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from streams_app import metrics
+from streams_app.databases import Regions
+from streams_app.delivery.retry import until_done
+from streams_app.systems.requests.model import Context, Decision
+from streams_app.systems.requests.rules import UnknownRequestTypeError, decide
+from streams_app.systems.requests.store import RequestKey, Store
+from streams_app.systems.requests.workflow import WorkflowBook
+
+SYSTEM = "requests"
+
+# A request is refused again only while somebody else moves it or its account; each round one of them succeeds.
+MAX_ROUNDS = 100
+
+
+class TooManyRoundsError(RuntimeError):
+    """Decisions were refused again and again: something changes the same rows without end."""
+
+
+class Orchestrator:
+    """Moves requests by one step each. Safe to call any number of times, from any number of workers."""
+
+    def __init__(
+        self,
+        store: Store,
+        regions: Regions,
+        book: WorkflowBook,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._regions = regions
+        self._book = book
+        self._clock = clock
+
+    async def advance(self, keys: Iterable[RequestKey]) -> dict[UUID, Context | None]:
+        """Give each request its next step, if there is one, and commit it.
+
+        Returns what each request was before its step; None for one that is not there. Regions work side by side.
+        Raises what is permanent, after the other regions are done.
+        """
+        by_region: dict[str, list[RequestKey]] = defaultdict(list)
+        for key in dict.fromkeys(keys):
+            by_region[self._regions.of(key.locality)].append(key)
+        parts = await asyncio.gather(
+            *(self._advance_region(region, region_keys) for region, region_keys in by_region.items()),
+            return_exceptions=True,
+        )
+        found: dict[UUID, Context | None] = {}
+        for part in parts:
+            if isinstance(part, BaseException):
+                raise part
+            found.update(part)
+        return found
+
+    async def _advance_region(self, region: str, keys: list[RequestKey]) -> dict[UUID, Context | None]:
+        found: dict[UUID, Context | None] = {key.request_id: None for key in keys}
+        pending = keys
+        for _ in range(MAX_ROUNDS):
+            pending = await until_done(
+                lambda: self._round(region, pending, found),  # noqa: B023 (awaited within the iteration)
+                what=f"requests in {region}",
+                on_retry=lambda failure: _failed(region, failure),
+            )
+            metrics.REGION_UP.labels(region).set(1)
+            if not pending:
+                return found
+        raise TooManyRoundsError(f"{len(pending)} requests in {region} are still refused after {MAX_ROUNDS} rounds")
+
+    async def _round(
+        self, region: str, keys: Sequence[RequestKey], found: dict[UUID, Context | None]
+    ) -> list[RequestKey]:
+        """One attempt at the next step of each key; returns the keys that must be loaded and decided again."""
+        with metrics.stage(SYSTEM, "load"):
+            contexts = await self._load(region, keys)
+        with metrics.stage(SYSTEM, "decide"):
+            now, decisions = self._clock(), []
+            for context in contexts:
+                found[context.request.request_id] = context
+                decision = self._decide(context, now)
+                if decision is not None:
+                    decisions.append(decision)
+            chosen, later = one_change_per_account(decisions)
+        with metrics.stage(SYSTEM, "apply"):
+            made = await self._store.apply(region, chosen)
+        refused = [d for d in chosen if d.transition.request_id not in made]
+        metrics.REFUSED.labels(SYSTEM, region).inc(len(refused))
+        self._count(region, [d for d in chosen if d.transition.request_id in made])
+        return [RequestKey(d.transition.locality, d.transition.request_id) for d in (*refused, *later)]
+
+    async def _load(self, region: str, keys: Sequence[RequestKey]) -> list[Context]:
+        briefs = await self._store.load(region, keys)
+        acting = [c for c in briefs if self._acts(c)]
+        waiting = [c for c in briefs if not self._acts(c)]
+        return waiting + await self._store.complete(region, acting)
+
+    def _acts(self, context: Context) -> bool:
+        """Whether an automatic step is next: only then do accounts, links and trades matter."""
+        entry = self._book.by_link.get(context.head.link_id) if context.head is not None else None
+        return entry is not None and entry[1].run is not None
+
+    def _decide(self, context: Context, now: datetime) -> Decision | None:
+        try:
+            return decide(context, self._book, now)
+        except UnknownRequestTypeError:
+            # The agent rejects the change by the same rule; a sweep passes the request by.
+            return None
+
+    def knows(self, context: Context) -> bool:
+        """Whether a workflow describes the request: its type, and the link its head is at."""
+        workflow = self._book.by_type.get(context.request.type_id)
+        if workflow is None or context.head is None:
+            return workflow is not None
+        entry = self._book.by_link.get(context.head.link_id)
+        return entry is not None and entry[0] is workflow
+
+    async def sweep(self, region: str, limit: int) -> int:
+        """Time out and drive again the requests of `region` that are past their step's deadline; returns how many."""
+        now = self._clock()
+        nodes = [node for _, node in self._book.by_link.values() if not node.is_terminal]
+        before = {node.link_id: now - timedelta(seconds=node.deadline) for node in nodes}
+        redrive = min(node.deadline for node in nodes if node.run is not None)
+        keys = await self._store.overdue(region, before, now - timedelta(seconds=redrive), limit)
+        metrics.BACKLOG.labels(SYSTEM, "overdue", region).set(len(keys))
+        if keys:
+            await self.advance(keys)
+        return len(keys)
+
+    def _count(self, region: str, made: Sequence[Decision]) -> None:
+        for decision in made:
+            step = decision.transition
+            workflow, node = self._book.by_link[step.link_id]
+            metrics.TRANSITIONS.labels(SYSTEM, region, workflow.code, node.status.name).inc()
+            if decision.new_trades:
+                metrics.EFFECTS.labels(SYSTEM, region, "trade").inc(len(decision.new_trades))
+            if decision.account_change is not None:
+                metrics.EFFECTS.labels(SYSTEM, region, "account").inc()
+        metrics.EFFECTS.labels(SYSTEM, region, "transition").inc(len(made))
+
+
+def one_change_per_account(decisions: Sequence[Decision]) -> tuple[list[Decision], list[Decision]]:
+    """Split decisions so that the first part changes each account at most once; the rest must be decided again."""
+    taken: set[UUID] = set()
+    chosen, later = [], []
+    for decision in decisions:
+        change = decision.account_change
+        if change is not None and change.account_id in taken:
+            later.append(decision)
+            continue
+        if change is not None:
+            taken.add(change.account_id)
+        chosen.append(decision)
+    return chosen, later
+
+
+def observe_end_to_end(region: str, source_time: float | None) -> None:
+    """Record how long ago the source committed the change whose effect is now committed."""
+    if source_time is not None:
+        metrics.END_TO_END.labels(SYSTEM, region).observe(max(0.0, time.time() - source_time))
+
+
+def _failed(region: str, failure: str) -> None:
+    metrics.REGION_UP.labels(region).set(0)
+    metrics.RETRIES.labels(region, failure).inc()

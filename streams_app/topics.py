@@ -1,0 +1,41 @@
+"""Every topic: its name, its key, its partitions and clean-up. Created by `topics --create`, checked at start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+KEYED = 0  # stands for Settings.topic_partitions
+
+# Long enough for a replay of a week; the databases keep the truth for ever.
+_WEEK_MS = "604800000"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as it must be. `partitions` 0 means Settings.topic_partitions."""
+
+    name: str
+    key: str
+    partitions: int = KEYED
+    config: dict[str, str] = field(default_factory=lambda: {"retention.ms": _WEEK_MS})
+
+
+NEW_REQUESTS = TopicSpec("acct-mgmt.new-request-events", "request_id")
+REQUEST_STATUS = TopicSpec("acct-mgmt.request-status-events", "request_id")
+REQUEST_SIGNALS = TopicSpec("acct-mgmt.request-signals", "request_id")
+# A dead letter holds the raw message and headers about it: it must fit where the original fitted.
+REQUEST_DEAD_LETTERS = TopicSpec(
+    "acct-mgmt.dead-letters", "the key of the original", config={"retention.ms": "-1", "max.message.bytes": "2097152"}
+)
+
+ALL_TOPICS = (NEW_REQUESTS, REQUEST_STATUS, REQUEST_SIGNALS, REQUEST_DEAD_LETTERS)
+
+
+def heartbeat_topic(region: str) -> TopicSpec:
+    """Where the region's connector says that it lives."""
+    return TopicSpec(f"__debezium-heartbeat.{region}", "the connector", 1, {"retention.ms": "3600000"})
+
+
+def changelog_topic(app_id: str, table: str) -> TopicSpec:
+    """The changelog of a table: co-partitioned with the topics that feed it, and compacted."""
+    return TopicSpec(f"{app_id}-{table}-changelog", "request_id", KEYED, {"cleanup.policy": "compact"})
