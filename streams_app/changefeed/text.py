@@ -87,8 +87,7 @@ def _refuse_duplicates(raw: bytes) -> None:
         if len({name for name, _ in pairs}) != len(pairs):
             raise Undecodable("duplicate_key", "an object says a name twice")
 
-    # Numbers stay text here: Python refuses to convert very long ones.
-    json.loads(raw, object_pairs_hook=unique, parse_int=str, parse_float=str)
+    json.loads(raw, object_pairs_hook=unique)
 
 
 def _holds_nul(value: Any) -> bool:
