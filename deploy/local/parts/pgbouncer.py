@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from pathlib import Path
 
 import psycopg
 
 from ..errors import StackError
-from ..layout import APP, DATABASE, OWNER, READONLY, TEMPLATES
+from ..layout import APP, DATABASE, READONLY, TEMPLATES
 from ..ports import HOST
 from ..processes import service_environment
 from ..templates import render
@@ -19,8 +18,6 @@ from .base import Part, Site
 
 class PgBouncer(Part):
     """The pooler of one region."""
-
-    stop_signal = signal.SIGTERM
 
     def __init__(self, site: Site, region: str) -> None:
         """`site` is the stack the pooler belongs to, `region` the region whose server it fronts."""
@@ -40,7 +37,7 @@ class PgBouncer(Part):
     def prepare(self) -> None:
         """Write the configuration from the template, and the users it lets in."""
         make_service_folder(self.folder, self.user)
-        users = "".join(f'"{role}" "{self.site.secret(role)}"\n' for role in (APP, READONLY, OWNER))
+        users = "".join(f'"{role}" "{self.site.secret(role)}"\n' for role in (APP, READONLY))
         write_private(self.folder / "userlist.txt", users, self.user)
         template = (TEMPLATES / "pgbouncer" / "pgbouncer.ini").read_text(encoding="utf-8")
         values = {
@@ -49,6 +46,7 @@ class PgBouncer(Part):
             "server_port": str(self.site.ports[self.server]),
             "listen_host": HOST,
             "listen_port": str(self.site.ports[self.name]),
+            "stats_user": READONLY,
             "auth_file": str(self.folder / "userlist.txt"),
         }
         write_private(self.folder / "pgbouncer.ini", render(template, values), self.user)
@@ -61,18 +59,17 @@ class PgBouncer(Part):
         return [program, str(self.folder / "pgbouncer.ini")]
 
     def is_ready(self) -> bool:
-        """True when a query goes through it to the database."""
+        """True when it lets a client in; whether its database is there is the database's own question."""
         try:
-            with psycopg.connect(
+            # Its console: through to the database, a client would wait as long as that is away.
+            psycopg.connect(
                 host=HOST,
                 port=self.site.ports[self.name],
-                dbname=DATABASE,
-                user=OWNER,
-                password=self.site.secret(OWNER),
+                dbname="pgbouncer",
+                user=READONLY,
+                password=self.site.secret(READONLY),
                 connect_timeout=2,
-                prepare_threshold=None,
-            ) as connection:
-                connection.execute("SELECT 1")
+            ).close()
         except psycopg.OperationalError:
             return False
         return True
