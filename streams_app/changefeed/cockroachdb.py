@@ -114,6 +114,8 @@ def decode_enriched(record: RecordLike, value: Row, spec: FeedSpec) -> Change:
     if (rows[1] is None) != (op is Op.DELETE):
         raise Undecodable("bad_row", "a row after a delete, or none after an insert or update")
     source = _row(value, "source") or {}
+    if op is not Op.DELETE and _is_scanned(source):
+        op = Op.READ
     return _change(record, spec, _full_key(record, value, spec), op, rows=rows, meta=source)
 
 
@@ -165,8 +167,9 @@ def _clock(meta: Row) -> Version | None:
 
 
 def _is_scanned(meta: Row) -> bool:
-    """Live changes have their commit time in both timestamps; scans and backfills put theirs in `updated`."""
-    return "mvcc_timestamp" in meta and "updated" in meta and meta["updated"] != meta["mvcc_timestamp"]
+    """Live changes have their commit time in both timestamps; scans and backfills put theirs in the emitted one."""
+    committed, emitted = meta.get("mvcc_timestamp"), meta.get("updated", meta.get("ts_hlc"))
+    return committed is not None and emitted is not None and committed != emitted
 
 
 def _region(row: Row | None, meta: Row) -> str | None:

@@ -14,6 +14,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from streams_app.databases.regions import Regions
+from streams_app.errors import SettingsError
 from streams_app.settings import DatabaseSettings, RegionSettings, Role, Settings
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
@@ -50,7 +51,12 @@ class Databases:
         self._pools = {name: _pool(settings.database, region, name, role) for name, region in settings.regions.items()}
 
     async def open(self) -> None:
-        """Open every pool, without waiting for connections: a region that is down stops only its own work."""
+        """Open every pool, without waiting for connections: a region that is down stops only its own work.
+
+        Raises SettingsError when no region is set.
+        """
+        if not self._pools:
+            raise SettingsError("no regions are set: run `make up`, or name your configuration in STREAMS_CONFIG")
         await asyncio.gather(*(pool.open(wait=False) for pool in self._pools.values()))
 
     async def close(self) -> None:

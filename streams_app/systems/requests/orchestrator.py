@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,8 @@ from streams_app.systems.requests.model import Context, Decision
 from streams_app.systems.requests.rules import UnknownRequestTypeError, decide
 from streams_app.systems.requests.store import RequestKey, Store
 from streams_app.systems.requests.workflow import WorkflowBook
+
+logger = logging.getLogger(__name__)
 
 SYSTEM = "requests"
 
@@ -131,8 +134,16 @@ class Orchestrator:
         redrive = min(node.deadline for node in nodes if node.run is not None)
         keys = await self._store.overdue(region, before, now - timedelta(seconds=redrive), limit)
         metrics.BACKLOG.labels(SYSTEM, "overdue", region).set(len(keys))
-        if keys:
+        try:
             await self.advance(keys)
+        except Exception:
+            # One request that fails for good must not keep the others from their deadlines.
+            for key in keys:
+                try:
+                    await self.advance([key])
+                except Exception:
+                    extra = {"request_id": key.request_id, "region": region}
+                    logger.exception("an overdue request fails for good", extra=extra)
         return len(keys)
 
     def _count(self, region: str, made: Sequence[Decision]) -> None:

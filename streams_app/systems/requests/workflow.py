@@ -92,7 +92,7 @@ class WorkflowBook:
 
     def scaled(self, factor: float) -> WorkflowBook:
         """The same workflows with every waiting deadline multiplied by `factor` (demos and tests)."""
-        from dataclasses import replace  # noqa: PLC0415
+        from dataclasses import replace
 
         return WorkflowBook(
             [

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from streams_app.errors import SettingsError
 
-class WorkflowError(ValueError):
+
+class WorkflowError(SettingsError):
     """A workflow file that cannot be used; the message names the file, the line and what is expected."""
 
 

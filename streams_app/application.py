@@ -1,0 +1,92 @@
+"""The composition root: settings → regions → Faust app → systems. The only place where things are wired."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import click
+import psycopg
+from faust.cli.base import cli as faust_cli
+from psycopg_pool import PoolTimeout
+
+from streams_app.commands.schema import all_topics, migrate_command, topics_command
+from streams_app.databases import Databases
+from streams_app.delivery.batches import BatchProcessor
+from streams_app.kafka.admin import TopicAdmin
+from streams_app.kafka.app import StreamsApp, create_faust_app
+from streams_app.kafka.dead_letters import TopicDeadLetterSink
+from streams_app.kafka.versions import ChangelogVersionTable
+from streams_app.observability.logs import logging_config
+from streams_app.observability.pages import Observer, add_pages
+from streams_app.settings import Settings
+from streams_app.systems.requests.agents import TOPICS, RequestsHandler
+from streams_app.systems.requests.orchestrator import Orchestrator
+from streams_app.systems.requests.static import check_static_tables
+from streams_app.systems.requests.store import Store
+from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
+from streams_app.topics import REQUEST_DEAD_LETTERS
+
+logger = logging.getLogger(__name__)
+
+
+SWEEP_LIMIT = 500
+
+
+def create_app(settings: Settings) -> StreamsApp:
+    """The whole application, not yet started. Raises WorkflowError."""
+    app = create_faust_app(settings)
+    app.conf.logging_config = logging_config(settings.log_format)
+    databases = Databases(settings)
+    book = load_workflows(settings.workflows).scaled(settings.deadline_scale)
+    orchestrator = Orchestrator(Store(databases), databases.regions, book)
+    versions = ChangelogVersionTable(app, "requests-versions", settings.topic_partitions)
+    handler = RequestsHandler(orchestrator, book, databases.regions, settings.max_value_bytes)
+    processor = BatchProcessor(handler, versions, TopicDeadLetterSink(app, REQUEST_DEAD_LETTERS))
+    app.batch_agent("requests", TOPICS, processor.process, settings)
+    add_pages(app, Observer(app, databases, {"requests-versions": versions}, settings.stall_timeout))
+    app.before_start.append(lambda: _check(settings, databases, book))
+    app.after_stop.append(databases.close)
+    for region in databases.regions.names:
+        app.task(_sweeper(app, orchestrator, region, settings.sweep_interval))
+    return app
+
+
+async def _check(settings: Settings, databases: Databases, book: WorkflowBook) -> None:
+    """Refuse to start on topics or tables that do not fit; open the pools."""
+    async with TopicAdmin(settings.broker_url, settings.topic_partitions, settings.topic_replication) as admin:
+        await admin.check(all_topics(settings))
+    await databases.open()
+    for region in databases.regions.names:
+        try:
+            await check_static_tables(databases, book, region)
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            # A region that is down stops only its own requests.
+            logger.warning("region %s does not answer, its tables are not checked: %s", region, error)
+
+
+def _sweeper(
+    app: StreamsApp, orchestrator: Orchestrator, region: str, interval: float
+) -> Callable[[], Coroutine[Any, Any, None]]:
+    async def sweep() -> None:
+        while not app.should_stop:
+            # Workers sweep the same rows: uneven pauses keep them from doing it at the same moment.
+            await app.sleep(interval * random.uniform(0.7, 1.3))  # noqa: S311
+            try:
+                await orchestrator.sweep(region, SWEEP_LIMIT)
+            except Exception as error:
+                logger.warning("sweep failed: %s: %s", type(error).__name__, error, extra={"region": region})
+
+    sweep.__name__ = f"sweep-{region}"
+    return sweep
+
+
+COMMANDS: list[click.Command] = [migrate_command, topics_command]
+
+
+def add_commands() -> None:
+    """Put our commands beside Faust's: `faust -A streams_app …`."""
+    for command in COMMANDS:
+        faust_cli.add_command(command)

@@ -1,0 +1,107 @@
+"""The Faust app with batch agents."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import faust
+
+from streams_app.errors import StartError
+from streams_app.kafka.lanes import Lane, Process
+from streams_app.settings import Settings
+from streams_app.topics import TopicSpec
+
+logger = logging.getLogger(__name__)
+
+
+class StreamsApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose batch agents receive whole lists of records."""
+
+    lanes: list[Lane]
+    #: Run before a worker starts; what they raise stops the start.
+    before_start: list[Callable[[], Awaitable[None]]]
+    #: Run when everything else of a worker has stopped.
+    after_stop: list[Callable[[], Awaitable[None]]]
+
+    @property
+    def consumer_started(self) -> bool:
+        """Whether the Kafka client is there to be asked."""
+        return self._consumer is not None and self._consumer.started
+
+    async def on_start(self) -> None:
+        """Check before anything else, so that a wrong topic or table is one clear sentence."""
+        try:
+            for check in self.before_start:
+                await check()
+        except StartError as error:
+            logger.critical("cannot start: %s", error)
+            raise
+        await super().on_start()
+
+    async def on_shutdown(self) -> None:
+        """The agents are gone: let go of what they used."""
+        await super().on_shutdown()
+        for release in self.after_stop:
+            await release()
+
+    def batch_agent(self, name: str, topics: Iterable[TopicSpec], process: Process, settings: Settings) -> Lane:
+        """Declare a batch agent: `process` gets the records of `topics`, each partition's in order, and returns when
+        they may be acked. It shows in `faust agents` like any other."""
+        names = [topic.name for topic in topics]
+        lane = Lane(
+            name,
+            frozenset(names),
+            process,
+            batch_size=settings.batch_size,
+            buffer_records=settings.buffer_records,
+            drain_timeout=settings.drain_timeout,
+        )
+        self.lanes.append(lane)
+        topic = self.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        # Faust subscribes, assigns and lists by its own agent; the driver sees to it that no record reaches it.
+        self.agent(topic, name=name)(_never)
+        return lane
+
+
+async def _never(stream: Any) -> None:
+    async for _ in stream:
+        raise StartError("a record of a batch agent took the stock path: the broker URL must begin with batches://")
+
+
+def create_faust_app(settings: Settings) -> StreamsApp:
+    """A Faust app with the project's settings, and why they are not Faust's defaults."""
+    servers = settings.broker_url.removeprefix("kafka://")
+    app = StreamsApp(
+        settings.app_id,
+        broker=";".join(f"batches://{server}" for server in servers.split(",")),
+        broker_commit_interval=settings.commit_interval,
+        # A dead worker's partitions move after the session; Faust's 60 s would be an outage.
+        broker_session_timeout=settings.session_timeout,
+        broker_heartbeat_interval=settings.session_timeout / 4,
+        broker_rebalance_timeout=max(settings.drain_timeout + 10, settings.session_timeout),
+        broker_max_poll_records=settings.batch_size * 2,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.instance_id,
+        # Offsets are committed only for what is done: wait for it when partitions go.
+        stream_wait_empty=True,
+        store="memory://",
+        datadir=str(settings.data_dir),
+        # Topics are created by `topics --create` with our partitions; Faust's guess would not fit.
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=settings.topic_partitions,
+        producer_linger=0.02,
+        producer_max_batch_size=262_144,
+        producer_max_request_size=2_000_000,
+        web_bind=settings.web_host,
+        web_port=settings.web_port,
+        web_router_enabled=False,
+        web_tables_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+    app.lanes = []
+    app.before_start = []
+    app.after_stop = []
+    return app

@@ -1,0 +1,58 @@
+"""Dead letters on a topic: the record's own key and value, byte for byte, and headers that tell the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka.errors import KafkaError
+
+from streams_app.delivery.ports import DeadLetter
+from streams_app.kafka.app import StreamsApp
+from streams_app.topics import TopicSpec
+
+# A header is for people and filters; a stack longer than this says nothing more.
+_MAX_HEADER_BYTES = 8_000
+
+
+class TopicDeadLetterSink:
+    """Writes dead letters to `topic` and waits until the broker has them.
+
+    A letter is named by the origin of its record, so that a repetition after a crash is recognisable.
+    """
+
+    def __init__(self, app: StreamsApp, topic: TopicSpec) -> None:
+        self._app = app
+        self._topic = topic
+
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
+        """Store every letter. Raises ConnectionError, to be tried again."""
+        try:
+            await asyncio.gather(*(self._send(letter) for letter in letters))
+        except KafkaError as error:
+            raise ConnectionError(f"{self._topic.name}: {error}") from error
+
+    async def _send(self, letter: DeadLetter) -> None:
+        record = letter.record
+        # Kafka clients refuse a message without key and value; an empty key stands for "no key" then.
+        key = b"" if record.key is None and record.value is None else record.key
+        await self._app.producer.send_and_wait(
+            self._topic.name, key, record.value, None, None, dead_letter_headers(letter)
+        )
+
+
+def dead_letter_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
+    """The headers of a dead letter: its own begin with `dead-letter-`, those of the record follow as they were."""
+    record = letter.record
+    own = {
+        "dead-letter-id": f"{record.topic}-{record.partition}-{record.offset}",
+        "dead-letter-system": letter.system,
+        "dead-letter-reason": letter.reason,
+        "dead-letter-detail": letter.detail,
+        "dead-letter-topic": record.topic,
+        "dead-letter-partition": str(record.partition),
+        "dead-letter-offset": str(record.offset),
+        "dead-letter-stack": letter.stack,
+    }
+    headers = [(name, text.encode("utf-8", "replace")[:_MAX_HEADER_BYTES]) for name, text in own.items() if text]
+    return headers + [(name, value) for name, value in record.headers or () if value is not None]

@@ -1,0 +1,57 @@
+"""Log lines: text for people, JSON for machines; both carry request_id, region, topic, partition, offset when known."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import orjson
+
+FIELDS = ("request_id", "region", "topic", "partition", "offset")
+
+
+class TextFormatter(logging.Formatter):
+    """One line a record, with the known fields at its end."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        known = " ".join(f"{name}={getattr(record, name)}" for name in FIELDS if hasattr(record, name))
+        text = super().format(record)
+        return f"{text} [{known}]" if known else text
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        line: dict[str, Any] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line.update({name: getattr(record, name) for name in FIELDS if hasattr(record, name)})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+def logging_config(log_format: str) -> dict[str, Any]:
+    """A logging configuration (dictConfig) for Faust's worker."""
+    formatter = JsonFormatter if log_format == "json" else TextFormatter
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"default": {"()": formatter}},
+        "handlers": {"default": {"class": "logging.StreamHandler", "formatter": "default"}},
+        "root": {"handlers": ["default"], "level": "INFO"},
+        "loggers": {
+            # These speak of every rebalance step; their warnings are enough.
+            name: {"level": "WARNING"}
+            for name in ("aiokafka", "faust.tables.recovery", "faust.transport", "mode", "psycopg.pool")
+        },
+    }
