@@ -67,5 +67,5 @@ def _occurred_at(header: bytes | None) -> float | None:
         moment = datetime.fromisoformat(stamp)
         # The router takes timestamp columns without a zone; they are written in UTC.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+    except ValueError:
         return None

@@ -148,6 +148,7 @@ def test_key(key: bytes | None, reason: str) -> None:
         (b'{"after": {"request_id": "r-1"}, "op": "c", "ts_ns": 1}', "missing_key"),
         (b'{"status": 1}', "unknown_envelope"),
         (b'{"resolved": "1.0000000000", "more": 1}', "unknown_envelope"),
+        (b'{"__crdb__": {"resolved": "1.0000000000"}, "more": 1}', "unknown_envelope"),
         (b'{"resolved": "yesterday"}', "bad_version"),
         (b'{"resolved": null}', "bad_version"),
         (None, "null_value"),
@@ -156,6 +157,11 @@ def test_key(key: bytes | None, reason: str) -> None:
 def test_value_without_a_key(value: bytes | None, reason: str) -> None:
     assert reason_of(message(value, None)) == reason
     assert reason_of(message(value, b"")) == reason
+
+
+@pytest.mark.parametrize(("key", "column"), [(b"None", b"null"), (b"True", b"true"), (b"1.5", b"1.5"), (b"05", b"5")])
+def test_only_text_and_integers_can_match_the_key(key: bytes, column: bytes) -> None:
+    assert reason_of(message(debezium(b'{"request_id":%b}' % column), key)) == "key_mismatch"
 
 
 def nested(levels: int) -> bytes:
