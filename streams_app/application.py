@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ from streams_app.kafka.dead_letters import TopicDeadLetterSink
 from streams_app.kafka.versions import ChangelogVersionTable
 from streams_app.observability.logs import logging_config
 from streams_app.observability.pages import Observer, add_pages
+from streams_app.observability.targets import announce, withdraw
 from streams_app.settings import Settings
 from streams_app.systems.requests.agents import TOPICS, RequestsHandler
 from streams_app.systems.requests.orchestrator import Orchestrator
@@ -49,6 +51,8 @@ def create_app(settings: Settings) -> StreamsApp:
     add_pages(app, Observer(app, databases, {"requests-versions": versions}, settings.stall_timeout))
     app.before_start.append(lambda: _check(settings, databases, book))
     app.after_stop.append(databases.close)
+    if settings.prometheus.targets_file is not None:
+        _announce(app, settings.prometheus.targets_file)
     for region in databases.regions.names:
         app.task(_sweeper(app, orchestrator, region, settings.sweep_interval))
     return app
@@ -65,6 +69,17 @@ async def _check(settings: Settings, databases: Databases, book: WorkflowBook) -
         except (psycopg.OperationalError, PoolTimeout) as error:
             # A region that is down stops only its own requests.
             logger.warning("region %s does not answer, its tables are not checked: %s", region, error)
+
+
+def _announce(app: StreamsApp, targets_file: Path) -> None:
+    async def add() -> None:
+        announce(targets_file, f"{app.conf.web_bind}:{app.conf.web_port}")
+
+    async def remove() -> None:
+        withdraw(targets_file, f"{app.conf.web_bind}:{app.conf.web_port}")
+
+    app.before_start.append(add)
+    app.after_stop.append(remove)
 
 
 def _sweeper(

@@ -1,0 +1,38 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON = .venv/bin/python
+
+.PHONY: help setup demo test check unit up down clean format
+
+help:           ## Show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:          ## Install what is needed into .venv (and, where allowed, PgBouncer, PostgreSQL and Prometheus)
+	@sh deploy/local/setup.sh
+
+demo: setup     ## The main job on real parts, proved at the end (DEMO_REQUESTS=2000, DEMO_KEEP=1 leaves it up)
+	@$(PYTHON) -m deploy.demo
+
+test: setup check ## Every check and test, on real parts
+	@$(PYTHON) -m pytest
+
+unit: setup     ## The tests that need no parts
+	@$(PYTHON) -m pytest tests/unit
+
+check: setup    ## Lint, types and borders
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+format: setup   ## Format the code
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+up: setup       ## Start the local stack and print its addresses
+	@$(PYTHON) -m deploy.local up
+
+down:           ## Stop the local stack, keep its data
+	@$(PYTHON) -m deploy.local down
+
+clean:          ## Stop the local stack and delete its data
+	@$(PYTHON) -m deploy.local clean

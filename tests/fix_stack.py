@@ -1,0 +1,152 @@
+"""The local stack for tests: started once, with the application's schema and topics; databases per test module."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy.local import Stack
+from deploy.local.worker import Worker
+from streams_app.commands.schema import SYSTEMS, TABLES_SQL
+from streams_app.databases import Databases
+from streams_app.databases.migrations import find_migrations, migrate
+from streams_app.databases.pools import connect_arguments
+from streams_app.settings import Settings, load_settings
+from streams_app.systems.requests.static import write_static_tables
+from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
+
+# Waiting steps time out after seconds, dead workers are noticed soon.
+WORKER_SETTINGS = {"STREAMS_SESSION_TIMEOUT": "6", "STREAMS_SWEEP_INTERVAL": "1"}
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A running stack of its own, gone afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="streams-test-"))
+    root.chmod(0o755)
+    stack = Stack(root)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.clean()
+
+
+@pytest.fixture(scope="session")
+def settings(stack: Stack) -> Settings:
+    """The application's settings for the stack."""
+    before = os.environ.get("STREAMS_CONFIG")
+    os.environ["STREAMS_CONFIG"] = str(stack.config_path)
+    try:
+        return load_settings()
+    finally:
+        if before is None:
+            del os.environ["STREAMS_CONFIG"]
+        else:
+            os.environ["STREAMS_CONFIG"] = before
+
+
+@pytest.fixture(scope="session")
+def book(settings: Settings) -> WorkflowBook:
+    """The workflows."""
+    return load_workflows(settings.workflows)
+
+
+@pytest.fixture
+async def databases(settings: Settings) -> AsyncIterator[Databases]:
+    """The regions' databases, as the application sees them."""
+    async with Databases(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def fresh_settings(settings: Settings, stack: Stack, book: WorkflowBook) -> Iterator[Settings]:
+    """Settings whose regions have a new, migrated, empty database each, behind the same PgBouncers."""
+    name = f"test_{secrets.token_hex(4)}"
+    fresh = settings.model_copy(update={"database": settings.database.model_copy(update={"name": name})})
+    try:
+        for region in settings.regions.values():
+            with administrator(settings, stack, region.server) as connection:
+                connection.execute(f"CREATE DATABASE {name} OWNER streams_owner".encode())
+            with psycopg.connect(**connect_arguments(fresh.database, region.server, "owner")) as connection:
+                migrate(connection, list(find_migrations(TABLES_SQL / "postgres", SYSTEMS)))
+                write_static_tables(connection, book)
+        yield fresh
+    finally:
+        for region in settings.regions.values():
+            with administrator(settings, stack, region.server) as connection:
+                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+async def fresh_databases(fresh_settings: Settings) -> AsyncIterator[Databases]:
+    """The databases of `fresh_settings`."""
+    async with Databases(fresh_settings) as opened:
+        yield opened
+
+
+def administrator(settings: Settings, stack: Stack, server: str, database: str = "postgres") -> psycopg.Connection:
+    """A connection as the cluster's superuser."""
+    host, _, port = server.rpartition(":")
+    return psycopg.connect(
+        host=host,
+        port=int(port),
+        dbname=database,
+        user="postgres",
+        password=stack.site.secret("postgres"),
+        autocommit=True,
+    )
+
+
+class Workers:
+    """The workers of one test; all stopped at its end."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._all: list[Worker] = []
+
+    def start(self, count: int = 1, **environment: str) -> list[Worker]:
+        """Start workers without waiting for them; `environment` sets single settings by their variable."""
+        made = [
+            Worker(
+                f"worker-{len(self._all) + i}",
+                self._stack.config_path,
+                self._stack.layout.root,
+                {**WORKER_SETTINGS, **environment},
+            )
+            for i in range(count)
+        ]
+        for worker in made:
+            worker.start()
+        self._all += made
+        return made
+
+    def stop(self) -> None:
+        """Stop what runs."""
+        for worker in self._all:
+            worker.stop()
+
+
+@pytest.fixture
+def workers(stack: Stack) -> Iterator[Workers]:
+    """Starts workers on the stack."""
+    made = Workers(stack)
+    yield made
+    made.stop()
+
+
+async def eventually(check, seconds: float = 30.0) -> None:  # type: ignore[no-untyped-def]
+    """Await `check()` (async, returns something true when it holds) for up to `seconds`."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not (found := await check()):
+        assert asyncio.get_running_loop().time() < deadline, (
+            f"not within {seconds} s: {check.__doc__ or check}: {found}"
+        )
+        await asyncio.sleep(0.1)

@@ -1,0 +1,145 @@
+"""Lanes: batches in order, positions only for what is done, nothing after a drain."""
+
+import asyncio
+
+import pytest
+from faust.types import TP
+
+from streams_app.changefeed import Record
+from streams_app.kafka.lanes import Lane
+
+A, B = TP("t", 0), TP("t", 1)
+
+
+def records(tp: TP, first: int, count: int) -> list[Record]:
+    return [Record(tp.topic, tp.partition, first + i, b"k", b"v") for i in range(count)]
+
+
+class Flow:
+    """Notes what was paused and resumed."""
+
+    def __init__(self) -> None:
+        self.paused: set[TP] = set()
+
+    def pause_partitions(self, tps: set[TP]) -> None:
+        self.paused |= tps
+
+    def resume_partitions(self, tps: set[TP]) -> None:
+        self.paused -= tps
+
+
+class Work:
+    """A `process` that can be held up and can fail."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[int, int]]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.error: Exception | None = None
+
+    async def __call__(self, batch) -> None:
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        self.batches.append([(r.partition, r.offset) for r in batch])
+
+
+@pytest.fixture
+def work():
+    return Work()
+
+
+@pytest.fixture
+def flow():
+    return Flow()
+
+
+@pytest.fixture
+async def lane(work, flow):
+    lane = Lane("l", frozenset({"t"}), work, batch_size=4, buffer_records=8, drain_timeout=0.05)
+    task = asyncio.ensure_future(lane.run(flow))
+    yield lane
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_batches_keep_each_partition_in_order_and_move_its_position(lane, work, flow):
+    lane.offer(A, records(A, 10, 3), flow)
+    lane.offer(B, records(B, 0, 3), flow)
+    await settle()
+    assert work.batches == [[(0, 10), (0, 11), (0, 12), (1, 0)], [(1, 1), (1, 2)]]
+    assert lane.positions == {A: 13, B: 3}
+
+
+async def test_no_position_moves_before_the_batch_is_done(lane, work, flow):
+    work.gate.clear()
+    lane.offer(A, records(A, 0, 2), flow)
+    await settle()
+    assert lane.positions == {}
+    assert lane.waiting_from(A) == 0
+    work.gate.set()
+    await settle()
+    assert lane.positions == {A: 2}
+    assert lane.waiting_from(A) is None
+
+
+async def test_a_full_buffer_pauses_partitions_until_half_is_done(lane, work, flow):
+    work.gate.clear()
+    for first in range(0, 24, 4):
+        lane.offer(A, records(A, first, 4), flow)
+        await settle()
+    assert flow.paused == {A}
+    work.gate.set()
+    await settle()
+    assert flow.paused == set()
+    assert [offset for batch in work.batches for _, offset in batch] == list(range(24))
+
+
+async def test_drain_waits_for_the_batch_in_flight_and_drops_what_is_buffered(lane, work, flow):
+    work.gate.clear()
+    lane.offer(A, records(A, 0, 6), flow)
+    await settle()
+    drain = asyncio.ensure_future(lane.drain())
+    await settle()
+    work.gate.set()
+    await drain
+    assert lane.positions == {A: 4}
+    assert work.batches == [[(0, 0), (0, 1), (0, 2), (0, 3)]]
+
+
+async def test_drain_gives_up_a_batch_that_takes_too_long_and_acks_nothing_of_it(lane, work, flow):
+    work.gate.clear()
+    lane.offer(A, records(A, 0, 2), flow)
+    await settle()
+    await lane.drain()
+    work.gate.set()
+    await settle()
+    assert lane.positions == {}
+    assert work.batches == []
+
+
+async def test_after_reset_the_lane_serves_the_next_assignment(lane, work, flow):
+    work.gate.clear()
+    lane.offer(A, records(A, 0, 2), flow)
+    await settle()
+    await lane.drain()
+    lane.reset()
+    work.gate.set()
+    lane.offer(A, records(A, 0, 2), flow)
+    await settle()
+    assert work.batches == [[(0, 0), (0, 1)]]
+    assert lane.positions == {A: 2}
+
+
+async def test_a_failure_leaves_run_and_acks_nothing(work, flow):
+    lane = Lane("l", frozenset({"t"}), work, batch_size=4, buffer_records=8, drain_timeout=0.05)
+    work.error = ValueError("for a person")
+    lane.offer(A, records(A, 0, 1), flow)
+    with pytest.raises(ValueError, match="for a person"):
+        await lane.run(flow)
+    assert lane.positions == {}
