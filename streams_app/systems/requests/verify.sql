@@ -247,8 +247,8 @@ SELECT 'request ' || t.request_id || ' account ' || t.account_id || ' ' || t.sid
 HAVING count(*) > 1;
 
 -- name: complete_requests_had_their_effect
-SELECT 'request ' || r.request_id || ' account ' || r.primary_account_id || coalesce(' is ' || a.account_status, ' is not there')
-       AS offender
+SELECT 'request ' || r.request_id || ' account ' || r.primary_account_id
+       || coalesce(' is ' || a.account_status, ' is not there') AS offender
   FROM request_info r
   JOIN request_status_head h ON h.locality = r.locality AND h.request_id = r.request_id
   LEFT JOIN account_info a ON a.locality = r.locality AND a.account_id = r.primary_account_id
@@ -287,7 +287,7 @@ SELECT 'request ' || r.request_id || ' account ' || a.account_id || ' version ' 
   JOIN account_info a ON a.locality = r.locality AND a.account_id = r.primary_account_id
  WHERE l.metadata ->> 'outcome' = ANY(%(updating_outcomes)s::text[])
    AND l.metadata -> 'account_version' = to_jsonb(a.version)
-   AND NOT CASE r.request_type_id
+   AND (CASE r.request_type_id
                WHEN %(onboarding)s
                THEN a.account_status = 'ACTIVE' AND a.strategy = r.details ->> 'strategy'
                     AND a.base_currency = r.details ->> 'base_currency'
@@ -298,7 +298,7 @@ SELECT 'request ' || r.request_id || ' account ' || a.account_id || ' version ' 
                     AND NOT EXISTS (SELECT FROM unnest(a.permissions) AS p (name) WHERE r.details -> 'revoke' ? p.name)
                WHEN %(close)s THEN a.account_status = 'CLOSED' AND a.permissions = '{}'
                ELSE true
-           END;
+         END) IS NOT TRUE;
 
 -- name: nothing_changes_a_closed_account
 WITH change AS (
@@ -306,7 +306,8 @@ WITH change AS (
       FROM request_event_log l
       JOIN request_info r ON r.locality = l.locality AND r.request_id = l.request_id
      WHERE l.metadata ->> 'outcome' = ANY(%(updating_outcomes)s::text[]))
-SELECT 'request ' || c.request_id || ' account ' || c.primary_account_id || ' version ' || (c.version #>> '{}') AS offender
+SELECT 'request ' || c.request_id || ' account ' || c.primary_account_id || ' version ' || (c.version #>> '{}')
+       AS offender
   FROM change c
   JOIN change closing USING (primary_account_id)
  WHERE closing.request_type_id = %(close)s AND c.version > closing.version;
