@@ -1,0 +1,132 @@
+"""App A: writes planned requests, region by region, at a given rate. What is there already stays as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from uuid import UUID
+
+from streams_app import metrics
+from streams_app.databases import Databases
+from streams_app.delivery.retry import until_done
+from streams_app.systems.requests.generator import Plan
+from streams_app.systems.requests.histories import begun, write_accounts, write_histories
+from streams_app.systems.requests.model import Account
+from streams_app.systems.requests.workflow import WorkflowBook
+
+# While one region is down, so many requests of it may wait; then the others wait too.
+MOST_WAITING = 20_000
+# Seconds that a write in flight may take when the producer is told to stop.
+GRACE = 10.0
+_PAUSE = 0.02
+_ACCOUNTS_REMEMBERED = 200_000
+
+# Told after each commit: the batch, and which of its requests are new.
+OnWritten = Callable[[list[Plan], set[UUID]], None]
+
+
+class Source:
+    """Hands out plans region by region, no faster than `rate` a second (0: no limit)."""
+
+    def __init__(self, plans: Iterator[Plan], *, rate: float, batch: int, clock: Callable[[], float]) -> None:
+        self._plans = plans
+        self._rate = rate
+        self._batch = batch
+        self._clock = clock
+        self._started = clock()
+        self._drawn = 0
+        self._waiting: dict[str, deque[Plan]] = defaultdict(deque)
+        self._exhausted = False
+
+    def take(self, region: str) -> list[Plan] | None:
+        """Plans of `region` that are due, at most one batch; [] when none is due yet, None when no more will come."""
+        mine = self._waiting[region]
+        allowed = self._allowed()
+        while len(mine) < self._batch and allowed > 0 and not self._exhausted:
+            allowed -= 1
+            plan = next(self._plans, None)
+            if plan is None:
+                self._exhausted = True
+            else:
+                self._drawn += 1
+                self._waiting[plan.region].append(plan)
+        taken = [mine.popleft() for _ in range(min(len(mine), self._batch))]
+        return None if not taken and self._exhausted else taken
+
+    def _allowed(self) -> int:
+        room = MOST_WAITING - max((len(waiting) for waiting in self._waiting.values()), default=0)
+        if self._rate <= 0:
+            return room
+        return min(room, int((self._clock() - self._started) * self._rate) - self._drawn)
+
+
+class Producer:
+    """Writes every plan of `source`; one writer per region, so that a region that is down holds up no other."""
+
+    def __init__(self, databases: Databases, book: WorkflowBook, source: Source, on_written: OnWritten) -> None:
+        self._databases = databases
+        self._book = book
+        self._source = source
+        self._on_written = on_written
+        self._known: set[UUID] = set()
+
+    async def run(self, regions: Collection[str], stop: asyncio.Event) -> None:
+        """Write until the plans end or `stop` is set, which lets writes in flight finish. Raises what is permanent."""
+        writers = [asyncio.create_task(self._write_region(region, stop)) for region in regions]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            running = set(writers)
+            while running and not stopping.done():
+                await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                running = {task for task in running if not _succeeded(task)}
+            if running:
+                await asyncio.wait(running, timeout=GRACE)
+        finally:
+            for task in (*writers, stopping):
+                task.cancel()
+            await asyncio.gather(*writers, stopping, return_exceptions=True)
+
+    async def _write_region(self, region: str, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            batch = self._source.take(region)
+            if batch is None:
+                return
+            if not batch:
+                await asyncio.sleep(_PAUSE)
+                continue
+            new = await until_done(
+                partial(self._write, region, batch),
+                what=f"generate in {region}",
+                on_retry=lambda failure: metrics.RETRIES.labels(region, failure).inc(),
+            )
+            self._on_written(batch, new)
+
+    async def _write(self, region: str, batch: list[Plan]) -> set[UUID]:
+        missing = self._missing_accounts(batch)
+        own = missing.pop(region, [])
+        for other, accounts in missing.items():
+            await write_accounts(self._databases, other, accounts)
+        now = datetime.now(UTC)
+        new = await write_histories(self._databases, region, [begun(plan, self._book, now) for plan in batch], own)
+        # Only now: an account of a transaction that was rolled back is still missing.
+        if len(self._known) > _ACCOUNTS_REMEMBERED:
+            self._known.clear()
+        self._known.update(account.account_id for accounts in (own, *missing.values()) for account in accounts)
+        return new
+
+    def _missing_accounts(self, batch: list[Plan]) -> dict[str, list[Account]]:
+        missing = {a.account_id: a for plan in batch for a in plan.accounts if a.account_id not in self._known}
+        by_region: dict[str, list[Account]] = defaultdict(list)
+        for account in missing.values():
+            by_region[self._databases.regions.of(account.locality)].append(account)
+        return by_region
+
+
+def _succeeded(task: asyncio.Task[None]) -> bool:
+    """Whether the task is done. Raises what it raised."""
+    if task.done():
+        task.result()
+    return task.done()
