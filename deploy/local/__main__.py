@@ -35,7 +35,7 @@ def main(words: list[str] | None = None) -> int:
         signal.signal(number, _interrupt)
     try:
         return int(arguments.run(Stack(arguments.root), arguments))
-    except StackError as error:
+    except (StackError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -46,8 +46,8 @@ make_environment() {
     .venv/bin/python -m pip install --quiet $constraints -e '.[local,dev]'
 }
 
-# The system packages that are missing. PostgreSQL has a wheel, Prometheus is not needed to run: only
-# PgBouncer is a must.
+# The system packages that are missing. PostgreSQL has a wheel, and Prometheus is not needed to run: only
+# PgBouncer is a must, and without it no stamp is set, so that the next run looks again.
 missing_packages() {
     PATH="$PATH:/usr/sbin:/sbin"
     command -v pgbouncer >/dev/null || echo pgbouncer
@@ -133,6 +133,6 @@ stamp=.venv/.setup-done
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$(inputs)" ]; then
     say "making the Python environment in .venv"
     make_environment
+    install_packages
     inputs >"$stamp"
 fi
-install_packages

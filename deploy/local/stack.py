@@ -195,6 +195,8 @@ class Stack:
         point_checkout_at(self.config_path)
 
     def _make_root(self) -> None:
+        if sys.platform != "linux":
+            raise StackError("the local stack runs on Linux; elsewhere use deploy/compose.yaml")
         self.layout.root.mkdir(parents=True, exist_ok=True)
         owner = self.layout.root.stat().st_uid
         if owner != os.geteuid():

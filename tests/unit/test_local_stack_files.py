@@ -137,7 +137,7 @@ def test_before_the_first_start_there_is_nothing_to_use(tmp_path: Path) -> None:
 def test_what_is_missing_is_named_with_what_to_install(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    monkeypatch.setattr(postgres.Path, "glob", lambda *_: [])
+    monkeypatch.setattr(Path, "glob", lambda *_: [])
     monkeypatch.setenv("PATH", "")
     with pytest.raises(StackError, match="system package `pgbouncer`"):
         stack.poolers["us-east"].command()
