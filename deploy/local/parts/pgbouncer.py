@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from ..errors import StackError
-from ..layout import APP, DATABASE, READONLY, TEMPLATES
+from ..layout import APP, READONLY, TEMPLATES
 from ..ports import HOST
 from ..processes import service_environment
 from ..templates import render
@@ -41,7 +41,6 @@ class PgBouncer(Part):
         write_private(self.folder / "userlist.txt", users, self.user)
         template = (TEMPLATES / "pgbouncer" / "pgbouncer.ini").read_text(encoding="utf-8")
         values = {
-            "database": DATABASE,
             "server_host": HOST,
             "server_port": str(self.site.ports[self.server]),
             "listen_host": HOST,
