@@ -107,11 +107,14 @@ def _download(staging: Path) -> None:
             if jar.groupId not in PROVIDED_BY_CONNECT
         ]
         progress.update(task, description="Kafka, Connect and Debezium: downloading", total=len(wanted))
-        # One after the other: some jars are wanted by both sides, and a file is fetched once.
+        # Some jars are wanted by both sides; each is fetched once.
         jars = {(jar.groupId, jar.artifactId, jar.version): jar for jar, _ in wanted}
-        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        pool = ThreadPoolExecutor(DOWNLOADS_AT_ONCE)
+        try:
             for _ in pool.map(lambda jar: jar.resolve(), jars.values()):
                 progress.advance(task)
+        finally:
+            pool.shutdown(cancel_futures=True)  # on Ctrl-C wait for the jars in flight alone
         progress.update(task, completed=len(wanted))
     for jar, folder in wanted:
         folder.mkdir(parents=True, exist_ok=True)
