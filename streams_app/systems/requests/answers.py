@@ -90,14 +90,14 @@ class OutsideWorld:
         self._on_sent = on_sent
         self._links = [node.link_id for _, node in book.by_link.values() if not node.is_terminal]
 
-    async def run(self, regions: Collection[str], stop: asyncio.Event) -> None:
-        """Answer until `stop` is set. Raises what is permanent."""
-        await asyncio.gather(*(self._answer_region(region, stop) for region in regions))
+    async def run(self, regions: Collection[str]) -> None:
+        """Answer until cancelled, which is safe at any time. Raises what is permanent."""
+        await asyncio.gather(*(self._answer_region(region) for region in regions))
 
-    async def _answer_region(self, region: str, stop: asyncio.Event) -> None:
+    async def _answer_region(self, region: str) -> None:
         since = _BEGINNING
         answered: dict[tuple[UUID, int], datetime] = {}
-        while not stop.is_set():
+        while True:
             newest = await until_done(
                 partial(self.answer_once, region, since, answered),
                 what=f"answers in {region}",

@@ -53,10 +53,10 @@ def begun(plan: Plan, book: WorkflowBook, now: datetime) -> History:
     return History(plan, now, (decision.transition,), plan.trades)
 
 
-async def write_accounts(databases: Databases, region: str, accounts: Iterable[Account]) -> None:
-    """Write the accounts that are not there yet; all of them live in `region`. Raises what psycopg raises."""
+async def write_accounts(databases: Databases, region: str, accounts: Iterable[Account]) -> int:
+    """Write accounts of `region`, and return how many are new: one that is there stays. Raises what psycopg raises."""
     async with databases.transaction(region) as connection:
-        await connection.execute(SQL["add_accounts"], _accounts(accounts))
+        return (await connection.execute(SQL["add_accounts"], _accounts(accounts))).rowcount
 
 
 async def write_histories(

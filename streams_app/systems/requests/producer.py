@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from streams_app import metrics
@@ -15,13 +16,17 @@ from streams_app.delivery.retry import until_done
 from streams_app.systems.requests.generator import Plan
 from streams_app.systems.requests.histories import begun, write_accounts, write_histories
 from streams_app.systems.requests.model import Account
+from streams_app.systems.requests.sample import Sample
 from streams_app.systems.requests.workflow import WorkflowBook
+
+T = TypeVar("T")
 
 # While one region is down, so many requests of it may wait; then the others wait too.
 MOST_WAITING = 20_000
 # Seconds that a write in flight may take when the producer is told to stop.
 GRACE = 10.0
 _PAUSE = 0.02
+_AT_ONCE = 500
 _ACCOUNTS_REMEMBERED = 200_000
 
 # Told after each commit: the batch, and which of its requests are new.
@@ -130,3 +135,31 @@ def _succeeded(task: asyncio.Task[None]) -> bool:
     if task.done():
         task.result()
     return task.done()
+
+
+async def write_sample(databases: Databases, sample: Sample, on_written: Callable[[int], None]) -> tuple[int, int]:
+    """Write sample data, regions side by side; returns how many accounts and requests are new.
+
+    `on_written` is told how many rows of either were dealt with. Raises what psycopg raises; safe to repeat.
+    """
+    regions = databases.regions
+
+    async def write(region: str) -> tuple[int, int]:
+        accounts = [a for a in sample.accounts if regions.of(a.locality) == region]
+        histories = [h for h in sample.histories if h.plan.region == region]
+        new_accounts = new_requests = 0
+        for part in _parts(accounts):
+            new_accounts += await write_accounts(databases, region, part)
+            on_written(len(part))
+        for batch in _parts(histories):
+            new_requests += len(await write_histories(databases, region, batch))
+            on_written(len(batch))
+        return new_accounts, new_requests
+
+    done = await asyncio.gather(*(write(region) for region in regions.names))
+    return sum(accounts for accounts, _ in done), sum(requests for _, requests in done)
+
+
+def _parts(rows: list[T]) -> Iterator[list[T]]:
+    for start in range(0, len(rows), _AT_ONCE):
+        yield rows[start : start + _AT_ONCE]

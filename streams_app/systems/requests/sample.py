@@ -36,7 +36,7 @@ from streams_app.systems.requests.rules import decide
 from streams_app.systems.requests.workflow import Node, WorkflowBook
 
 SEED = "sample"
-_SHARES = Shares(reject=0.08, cancel=0.03, silent=0.25)
+_SHARES = Shares(reject=0.08, cancel=0.01, silent=0.25)
 _LEFT_OPEN = 0.8  # of the unanswered requests; the others timed out
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _LONGEST_AGO = timedelta(days=30)
@@ -72,9 +72,9 @@ def sample(book: WorkflowBook, regions: Regions, *, accounts: int, requests: int
 def _with_trades(plans: Sequence[Plan], left: int, asked: int) -> list[Plan]:
     carriers = [p.index for p in plans if p.type is RequestType.ACCOUNT_PROFILE_UPDATE and p.accounts]
     if left < 0:
-        raise SampleError(f"so many requests make at least {asked - left} trades")
+        raise SampleError(f"these requests make at least {asked - left} trades")
     if left > 0 and not carriers:
-        raise SampleError(f"so few requests make at most {asked - left} trades")
+        raise SampleError(f"these requests make at most {asked - left} trades")
     each, over = divmod(left, len(carriers)) if carriers else (0, 0)
     sizes = {index: each + (place < over) for place, index in enumerate(carriers)}
     return [replace(p, trades=_trades(p, sizes[p.index])) if p.index in sizes else p for p in plans]
@@ -88,7 +88,7 @@ def _trades(plan: Plan, size: int) -> tuple[Trade, ...]:
 def _filled_up(used: dict[UUID, Account], generator: Generator, regions: Regions, total: int) -> list[Account]:
     """The used accounts, and as many unused ones as are missing to `total`."""
     if len(used) > total:
-        raise SampleError(f"so many requests need at least {len(used)} accounts")
+        raise SampleError(f"these requests need at least {len(used)} accounts")
     accounts, number = dict(used), 0
     while len(accounts) < total:
         region = regions.names[number % len(regions.names)]
