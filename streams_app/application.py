@@ -14,6 +14,7 @@ from faust.cli.base import cli as faust_cli
 from psycopg_pool import PoolTimeout
 
 from streams_app.commands.schema import all_topics, migrate_command, topics_command
+from streams_app.commands.verify import verify_command
 from streams_app.databases import Databases
 from streams_app.delivery.batches import BatchProcessor
 from streams_app.kafka.admin import TopicAdmin
@@ -24,6 +25,7 @@ from streams_app.observability.logs import logging_config
 from streams_app.observability.pages import Observer, add_pages
 from streams_app.observability.targets import announce, withdraw
 from streams_app.settings import Settings
+from streams_app.systems.requests import commands as requests_commands
 from streams_app.systems.requests.agents import TOPICS, RequestsHandler
 from streams_app.systems.requests.orchestrator import Orchestrator
 from streams_app.systems.requests.static import check_static_tables
@@ -98,7 +100,7 @@ def _sweeper(
     return sweep
 
 
-COMMANDS: list[click.Command] = [migrate_command, topics_command]
+COMMANDS: list[click.Command] = [migrate_command, topics_command, verify_command, *requests_commands.COMMANDS]
 
 
 def add_commands() -> None:
