@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streams_app.commands.console import console
 from streams_app.systems.requests.stories import Row, Story
 
-_WIDEST = 1_000
+# Rows stay in one line each, however narrow the terminal: ids can be copied, and lines be searched.
+_wide = Console(width=1_000)
 
 
 def print_story(story: Story) -> None:
@@ -68,7 +69,7 @@ def print_list(rows: Sequence[Row]) -> None:
     ]
     _table("Requests", columns, cells)
     if not rows:
-        console.print("no such requests")
+        _wide.print("no such requests")
 
 
 def _print_request(story: Story) -> None:
@@ -82,7 +83,7 @@ def _print_request(story: Story) -> None:
         lines.append(f"effective from {_time(request['target_effective_ts'])}")
     if request["details"]:
         lines.append(f"details {orjson.dumps(request['details']).decode()}")
-    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    _wide.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 def _account(row: Row) -> tuple[Any, ...]:
@@ -103,7 +104,7 @@ def _signal(row: Row, story: Story) -> tuple[Any, ...]:
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows, if there are any: one line each, however long, so that ids can be copied and lines be searched."""
+    """Print rows, if there are any."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, no_wrap=True)
@@ -111,7 +112,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) ->
         # Names and reasons come from outside: a bracket in them is no markup.
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     if table.row_count:
-        console.print(table, width=_WIDEST, crop=False, soft_wrap=True)
+        _wide.print(table, soft_wrap=True)
 
 
 def _time(value: datetime | None) -> str | None:
