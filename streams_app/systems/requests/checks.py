@@ -32,6 +32,9 @@ def refusal(context: Context) -> str | None:
     account = context.primary
     if account is None:
         return "account_unknown"
+    details: object = context.request.details
+    if not isinstance(details, dict):
+        return "details_invalid"
     onboarding = context.request.type_id == RequestType.ACCOUNT_ONBOARDING
     if account.status == "CLOSED":
         return "account_closed"

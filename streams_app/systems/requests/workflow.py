@@ -13,6 +13,7 @@ from streams_app.systems.requests.workflow_file import Located, WorkflowError
 
 CANCEL = SignalKind.CANCEL.value
 TIMEOUT = "timeout"
+LONGEST_DEADLINE = 10 * 366 * 86_400
 
 # Each automatic step and every outcome it can have (rules.py); a workflow that uses it has a rule for each.
 OUTCOMES: dict[str, frozenset[str]] = {
@@ -114,14 +115,23 @@ def load_workflows(path: Path) -> WorkflowBook:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise WorkflowError(f"{path}: {error}") from error
-    codes = {
-        kind: {code: (row["id"], row["description"]) for code, row in source.table(data, kind).items()}
-        for kind in ("statuses", "actions", "states")
-    }
+    codes = {kind: _codes(source, data, kind) for kind in ("statuses", "actions", "states")}
     _check_statuses(source, codes["statuses"])
     workflows = [_workflow(source, code, raw, codes) for code, raw in source.table(data, "workflows").items()]
+    _check_unique_types(source, workflows)
     _check_unique_links(source, workflows)
     return WorkflowBook(workflows, codes)
+
+
+def _codes(source: Located, data: dict[str, Any], kind: str) -> dict[str, tuple[int, str]]:
+    section, codes = source.section(kind), dict[str, tuple[int, str]]()
+    for code, row in source.table(data, kind).items():
+        if not isinstance(row, dict) or type(row.get("id")) is not int or not isinstance(row.get("description"), str):
+            raise section.error(f"{code} ", f"{code} needs a whole number as id, and a description")
+        if any(row["id"] == number for number, _ in codes.values()):
+            raise section.error(f"{code} ", f"{code}: id {row['id']} is used twice")
+        codes[code] = (row["id"], row["description"])
+    return codes
 
 
 def _check_statuses(source: Located, statuses: dict[str, tuple[int, str]]) -> None:
@@ -130,28 +140,41 @@ def _check_statuses(source: Located, statuses: dict[str, tuple[int, str]]) -> No
             raise source.error(status.name, f"status {status.name} must have id {status.value}")
 
 
-def _workflow(source: Located, code: str, raw: dict[str, Any], codes: dict[str, Any]) -> Workflow:
+def _workflow(source: Located, code: str, raw: Any, codes: dict[str, Any]) -> Workflow:
     section = source.section(f"workflows.{code}")
+    if not isinstance(raw, dict) or type(raw.get("id")) is not int:
+        raise section.error("id =", f"{code} needs a whole number as id")
     nodes: dict[str, Node] = {}
-    for order, row in enumerate(raw.get("nodes", []), start=1):
+    for order, row in enumerate(_tables(section, raw, "nodes"), start=1):
         node = _node(section, row, order * 10, codes)
         if node.name in nodes:
             raise section.error(f'name = "{node.name}"', f"two nodes named {node.name!r}", last=True)
         nodes[node.name] = node
     if not nodes:
         raise section.error(code, "a workflow needs nodes; the first one is the initial node")
-    rules = _rules(section, raw.get("rules", []), nodes)
-    workflow = Workflow(int(raw["id"]), code, raw.get("description", ""), tuple(nodes.values()), rules)
+    rules = _rules(section, _tables(section, raw, "rules"), nodes)
+    workflow = Workflow(raw["id"], code, str(raw.get("description", "")), tuple(nodes.values()), rules)
     _check_outcomes(section, workflow)
     _check_reachable(section, workflow)
     return workflow
+
+
+def _tables(section: Located, raw: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    rows = raw.get(name, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise section.error(f"{name} =", f"{name} is a list of tables, each in braces")
+    for row in rows:
+        for key, value in row.items():
+            if not isinstance(value, str | int | float):
+                raise section.error(f"{key} = [", f"{name}: {key} is a single value")
+    return rows
 
 
 def _node(section: Located, row: dict[str, Any], order: int, codes: dict[str, Any]) -> Node:
     name = row.get("name", "")
     where = f'name = "{name}"'
     unknown = set(row) - {"name", "link", "action", "state", "status", "run", "waits", "deadline"}
-    if unknown or not isinstance(name, str) or not name or not isinstance(row.get("link"), int):
+    if unknown or not isinstance(name, str) or not name or type(row.get("link")) is not int:
         raise section.error(where, f"a node has a name and a link, and no {', '.join(sorted(unknown)) or 'less'}")
     for field, kind in (("action", "actions"), ("state", "states"), ("status", "statuses")):
         if row.get(field) not in codes[kind]:
@@ -162,13 +185,13 @@ def _node(section: Located, row: dict[str, Any], order: int, codes: dict[str, An
     status = Status[row["status"]]
     if (run is None and not waits) == status.is_open:
         raise section.error(where, f"node {name!r}: a node that neither runs nor waits ends, with an end status")
-    if (run is not None or waits) and not row.get("deadline", 0) > 0:
-        raise section.error(where, f"node {name!r}: needs a deadline in seconds")
-    deadline = float(row.get("deadline", 0))
-    return Node(name, row["link"], row["action"], row["state"], status, order, run, waits, deadline)
+    deadline = row.get("deadline", 0)
+    if type(deadline) not in (int, float) or ((run is not None or waits) and not 0 < deadline <= LONGEST_DEADLINE):
+        raise section.error(where, f"node {name!r}: needs a deadline in seconds, at most ten years")
+    return Node(name, row["link"], row["action"], row["state"], status, order, run, waits, float(deadline))
 
 
-def _rules(section: Located, rows: list[dict[str, str]], nodes: dict[str, Node]) -> dict[tuple[str, str], str]:
+def _rules(section: Located, rows: list[dict[str, Any]], nodes: dict[str, Node]) -> dict[tuple[str, str], str]:
     rules: dict[tuple[str, str], str] = {}
     for row in rows:
         source, outcome, target = row.get("from", ""), row.get("on", ""), row.get("to", "")
@@ -227,6 +250,15 @@ def _closure(start: set[str], graph: dict[str, set[str]]) -> set[str]:
             seen.add(name)
             todo.append(name)
     return seen
+
+
+def _check_unique_types(source: Located, workflows: list[Workflow]) -> None:
+    seen: set[int] = set()
+    for workflow in workflows:
+        if workflow.type_id in seen:
+            section = source.section(f"workflows.{workflow.code}")
+            raise section.error("id =", f"{workflow.code}: id {workflow.type_id} is used twice")
+        seen.add(workflow.type_id)
 
 
 def _check_unique_links(source: Located, workflows: list[Workflow]) -> None:
