@@ -33,6 +33,9 @@ from streams_app.settings import Settings, load_settings
 
 ROOT = PROJECT / ".local" / "demo"
 SQL = Statements(Path(__file__).with_name("demo.sql"))
+# Requests a second: less than two workers and all parts can do on two cores, so that waiting times mean something.
+RATE = 150
+
 END_TO_END = "streams_end_to_end_seconds"
 
 # Days become seconds, so that what nobody answers times out while one watches; a dead worker is noticed soon.
@@ -98,7 +101,7 @@ class Demo:
         command = [sys.executable, "-m", "faust", "-A", "streams_app", "generate", "--answer", "--json"]
         with log.open("wb") as output:
             self.generator = subprocess.Popen(
-                [*command, "--rate", "0", "--total", str(self.requests), "--seed", str(self.seed)],
+                [*command, "--rate", str(RATE), "--total", str(self.requests), "--seed", str(self.seed)],
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -47,7 +47,7 @@ class BatchProcessor:
         if letters:
             await self._bury(letters)
         with metrics.stage(self._system, "remember"):
-            self._remember(sequenced.passed, rejections)
+            await self._remember(sequenced.passed, rejections)
         self._count(len(records), sequenced, rejections)
 
     def _decode(
@@ -101,7 +101,7 @@ class BatchProcessor:
                 extra={"topic": record.topic, "partition": record.partition, "offset": record.offset},
             )
 
-    def _remember(self, passed: Sequence[Change], rejections: Sequence[Rejection]) -> None:
+    async def _remember(self, passed: Sequence[Change], rejections: Sequence[Rejection]) -> None:
         rejected = {id(r.change) for r in rejections}
         versions: dict[int, dict[str, int]] = defaultdict(dict)
         for change in passed:
@@ -109,7 +109,7 @@ class BatchProcessor:
             if version is not None and id(change) not in rejected:
                 versions[change.partition][change.key] = version
         for partition, remembered in versions.items():
-            self._versions.remember(partition, remembered)
+            await self._versions.remember(partition, remembered)
 
     def _count(self, records: int, sequenced: Sequenced, rejections: Sequence[Rejection]) -> None:
         metrics.BATCH_SIZE.labels(self._system).observe(records)

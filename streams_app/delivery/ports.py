@@ -54,7 +54,7 @@ class VersionTable(Protocol):
         """The highest version remembered for `key`."""
         ...
 
-    def remember(self, partition: int, versions: Mapping[str, int]) -> None:
+    async def remember(self, partition: int, versions: Mapping[str, int]) -> None:
         """Remember versions of keys of one partition; called only after their effects are committed."""
         ...
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from streams_app.kafka.app import StreamsApp
+from streams_app.topics import changelog_topic
 
 
 class ChangelogVersionTable:
-    """The highest version seen per key, kept in a Faust table and rebuilt from its changelog after a start.
+    """The highest version seen per key, kept in a Faust table and rebuilt by Faust from its changelog after a start.
 
-    Writes go past Faust's item assignment, which wants the one current event of a stream, and there is none in a batch.
+    Writes go past Faust's item assignment: it wants the one current event of a stream, and there is none in a batch;
+    and it makes a future and a task for each key, where a batch needs one for each partition.
     """
 
     def __init__(self, app: StreamsApp, name: str, partitions: int) -> None:
+        self._app = app
+        self._topic = changelog_topic(app.conf.id, name).name
         self._table: Any = app.Table(name, partitions=partitions, key_type=str, value_type=int)
 
     def get(self, key: str) -> int | None:
@@ -22,11 +28,18 @@ class ChangelogVersionTable:
         version: int | None = self._table.data.get(key)
         return version
 
-    def remember(self, partition: int, versions: Mapping[str, int]) -> None:
+    async def remember(self, partition: int, versions: Mapping[str, int]) -> None:
         """Remember versions of keys of one partition. The producer is flushed before offsets are committed."""
+        data, producer = self._table.data, self._app.producer._ensure_producer()
+        batch = producer.create_batch()
         for key, version in versions.items():
-            self._table.data[key] = version
-            self._table.send_changelog(partition, key, version)
+            data[key] = version
+            record = {"key": orjson.dumps(key), "value": orjson.dumps(version), "timestamp": None}
+            if batch.append(**record) is None:
+                await producer.send_batch(batch, self._topic, partition=partition)
+                batch = producer.create_batch()
+                batch.append(**record)
+        await producer.send_batch(batch, self._topic, partition=partition)
 
     def __len__(self) -> int:
         return len(self._table.data)

@@ -61,6 +61,9 @@ CREATE INDEX request_info_recent
 CREATE INDEX request_info_open_by_account
     ON request_info (primary_account_id) WHERE request_status_id IN (1, 2);
 
+-- Whether a request that only links to an account is still open: the link does not know the locality.
+CREATE INDEX request_info_open ON request_info (request_id) WHERE request_status_id IN (1, 2);
+
 -- Requests written without a first event, for the sweeper.
 CREATE INDEX request_info_pending ON request_info (created_ts) WHERE request_status_id = 1;
 

@@ -29,7 +29,7 @@ class FakeVersions:
     def get(self, key: str) -> int | None:
         return self.seen.get(key)
 
-    def remember(self, partition: int, versions: Mapping[str, int]) -> None:
+    async def remember(self, partition: int, versions: Mapping[str, int]) -> None:
         self.writes.append((partition, dict(versions)))
         self.seen.update(versions)
 
