@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,6 @@ class WorkflowBook:
 
     def scaled(self, factor: float) -> WorkflowBook:
         """The same workflows with every waiting deadline multiplied by `factor` (demos and tests)."""
-        from dataclasses import replace
-
         return WorkflowBook(
             [
                 replace(
