@@ -6,8 +6,8 @@ import asyncio
 import getpass
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -273,22 +273,25 @@ def _progress() -> Progress:
     return Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
 
 
-class _stop_on_signal:  # noqa: N801 (used as a function)
+@contextmanager
+def _stop_on_signal() -> Iterator[asyncio.Event]:
     """An event that Ctrl-C or SIGTERM sets; a second one ends the process the hard way."""
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
 
-    def __enter__(self) -> asyncio.Event:
-        self._loop, self._event = asyncio.get_running_loop(), asyncio.Event()
+    def restore() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._loop.add_signal_handler(number, self._stop)
-        return self._event
+            loop.remove_signal_handler(number)
 
-    def _stop(self) -> None:
-        self._event.set()
-        self.__exit__()
+    def stop() -> None:
+        event.set()
+        restore()
 
-    def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._loop.remove_signal_handler(number)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield event
+    finally:
+        restore()
 
 
 COMMANDS: list[click.Command] = [generate_command, sample_command, requests_group]
