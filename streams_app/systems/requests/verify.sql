@@ -26,7 +26,7 @@ SELECT f.source || ' of request ' || f.request_id AS offender
 SELECT 'request ' || r.request_id AS offender
   FROM request_info r
  WHERE r.request_type_id = ANY(%(types)s::int4[])
-   AND (r.request_status_id <> 1 OR r.created_ts < now() - make_interval(secs => %(patience)s::float8))
+   AND (r.request_status_id <> 1 OR r.created_ts < now() - %(patience)s::float8 * interval '1 second')
    AND NOT EXISTS (SELECT FROM request_status_head h WHERE h.locality = r.locality AND h.request_id = r.request_id);
 
 -- name: heads_have_events
@@ -144,7 +144,7 @@ SELECT 'request ' || s.request_id || ' signal ' || s.signal_id || ' (' || s.kind
   JOIN request_status_head h ON h.locality = s.locality AND h.request_id = s.request_id
   JOIN unnest(%(heard_links)s::int8[], %(heard_kinds)s::text[]) AS k (link_id, kind)
     ON k.link_id = h.action_state_link_id AND k.kind = s.kind
- WHERE greatest(s.created_ts, h.event_ts) < now() - make_interval(secs => %(patience)s::float8)
+ WHERE greatest(s.created_ts, h.event_ts) < now() - %(patience)s::float8 * interval '1 second'
    AND NOT EXISTS (SELECT FROM request_event_log l
                     WHERE l.locality = s.locality AND l.request_id = s.request_id
                       AND l.idempotency_key = 'signal-' || s.signal_id);
@@ -154,7 +154,7 @@ SELECT 'request ' || h.request_id || ' at ' || k.name || ' since ' || h.event_ts
   FROM request_status_head h
   JOIN unnest(%(links)s::int8[], %(link_names)s::text[], %(link_deadlines)s::float8[]) AS k (link_id, name, deadline)
     ON k.link_id = h.action_state_link_id
- WHERE h.status_id IN (1, 2) AND h.event_ts < now() - make_interval(secs => k.deadline + %(grace)s::float8);
+ WHERE h.status_id IN (1, 2) AND h.event_ts < now() - (k.deadline + %(grace)s::float8) * interval '1 second';
 
 -- name: failures_have_reasons
 SELECT 'request ' || h.request_id AS offender
