@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -23,7 +25,11 @@ from streams_app.systems.requests.static import write_static_tables
 from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
 
 # Waiting steps time out after seconds, dead workers are noticed soon.
-WORKER_SETTINGS = {"STREAMS_SESSION_TIMEOUT": "6", "STREAMS_SWEEP_INTERVAL": "1"}
+APPLICATION_SETTINGS = {
+    "STREAMS_DEADLINE_SCALE": "0.00005",
+    "STREAMS_SESSION_TIMEOUT": "6",
+    "STREAMS_SWEEP_INTERVAL": "1",
+}
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +111,40 @@ def administrator(settings: Settings, stack: Stack, server: str, database: str =
     )
 
 
+class Application:
+    """The application's commands, run against the stack as a user runs them."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._environment = {**os.environ, "STREAMS_CONFIG": str(stack.config_path), **APPLICATION_SETTINGS}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `faust -A streams_app …`."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "faust", "-A", "streams_app", *arguments],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, seconds: float = 120, status: int | None = 0) -> str:
+        """Run `faust -A streams_app …` to its end; returns what it prints. `status` None: any exit status is fine."""
+        process = self.start(*arguments)
+        try:
+            output, errors = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        assert status is None or process.returncode == status, f"{arguments}: {process.returncode}\n{output}\n{errors}"
+        return output + errors if status else output
+
+
+@pytest.fixture(scope="session")
+def application(stack: Stack) -> Application:
+    """Runs commands of the application."""
+    return Application(stack)
+
+
 class Workers:
     """The workers of one test; all stopped at its end."""
 
@@ -119,7 +159,7 @@ class Workers:
                 f"worker-{len(self._all) + i}",
                 self._stack.config_path,
                 self._stack.layout.root,
-                {**WORKER_SETTINGS, **environment},
+                {**APPLICATION_SETTINGS, **environment},
             )
             for i in range(count)
         ]

@@ -27,6 +27,8 @@ class Worker:
         self.name = name
         self.port = choose([name], {}, [])[name]
         self.log = logs / f"{name}.log"
+        #: How often it was started.
+        self.lives = 0
         self._environment = {**os.environ, VARIABLE: str(config), **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -37,6 +39,7 @@ class Worker:
 
     def start(self) -> None:
         """Start the process, also after it ended; it is not ready yet."""
+        self.lives += 1
         command = [sys.executable, "-m", "faust", "-A", "streams_app", "-L", "uvloop", "worker"]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(

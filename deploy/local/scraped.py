@@ -1,4 +1,4 @@
-"""Quantiles of a Prometheus histogram, summed over workers that come and go."""
+"""Reading /metrics: sums of series, and quantiles of histograms, over workers that come and go."""
 
 from __future__ import annotations
 
@@ -42,3 +42,13 @@ def quantile(buckets: Buckets, fraction: float) -> float | None:
             return lower + (bound - lower) * (fraction * count - below) / (up_to - below)
         below, lower = up_to, bound
     return lower
+
+
+def total_of(text: str, sample: str, **labels: str) -> float:
+    """The sum of all series of `sample` in a /metrics text that have these labels."""
+    return sum(
+        found.value
+        for family in text_string_to_metric_families(text)
+        for found in family.samples
+        if found.name == sample and labels.items() <= found.labels.items()
+    )
