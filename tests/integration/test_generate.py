@@ -279,4 +279,4 @@ def test_what_the_commands_refuse(cli: click.Group, words: tuple[str, ...], mess
 def test_databases_that_do_not_answer(cli: click.Group, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMS_DATABASE__POOL_TIMEOUT", "0.5")
     monkeypatch.setenv("STREAMS_DATABASE__NAME", "nowhere")
-    assert "does not answer" in said(cli, "generate", "--total", "5", status=1)
+    assert "no database answers" in said(cli, "generate", "--total", "5", status=1)

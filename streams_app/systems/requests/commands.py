@@ -43,7 +43,11 @@ DEFAULT_MIX = "onboarding=1,profile=4,permission=2,close=1,rebalance=3"
 @click.option("--seed", help="The same seed (any text) makes the same requests.  [default: a new one]")
 @click.option("--skew", type=click.FloatRange(0, 5), default=1.0, show_default=True, help="0: all accounts alike busy.")
 @click.option(
-    "--accounts", type=click.IntRange(50), default=1000, show_default=True, help="Open accounts that a region shares."
+    "--accounts",
+    type=click.IntRange(50, 100_000),
+    default=1000,
+    show_default=True,
+    help="Open accounts that a region shares.",
 )
 @click.option("--trades/--no-trades", default=True, show_default=True, help="Initial trades with changes of strategy.")
 @click.option("--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Most in a transaction.")

@@ -25,6 +25,8 @@ from streams_app.systems.requests.workflow import WorkflowBook
 
 _ASKED_AT_ONCE = 5_000
 _INTERVAL = 1.0
+# Seconds for a region to answer at the start; a pooler alone would wait longer for its database.
+_PATIENCE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +59,23 @@ class Totals:
 
 
 async def check_regions(databases: Databases, book: WorkflowBook, regions: Sequence[str]) -> None:
-    """Raise the reason when no region can be worked with; a region that is merely down is waited for later.
+    """Raise StartError when a region has not the tables of these workflows, or when none answers.
 
-    Raises StartError when a region has not the tables of these workflows, PoolTimeout when none answers.
+    A region that is merely down is no reason not to start: its requests wait for it.
     """
-    checks = (check_static_tables(databases, book, region) for region in regions)
-    answers = await asyncio.gather(*checks, return_exceptions=True)
-    for region, answer in zip(regions, answers, strict=True):
-        if isinstance(answer, StartError):
-            raise answer
-        if isinstance(answer, psycopg.ProgrammingError):
-            raise StartError(f"region {region}: {answer}; run `faust -A streams_app migrate`") from answer
-    if answers and all(isinstance(answer, BaseException) for answer in answers):
-        raise next(answer for answer in answers if isinstance(answer, BaseException))
+    checks = {asyncio.create_task(check_static_tables(databases, book, region)): region for region in regions}
+    answered, silent = await asyncio.wait(checks, timeout=_PATIENCE)
+    for task in silent:
+        # Not awaited: breaking off a statement that nobody answers takes seconds, too.
+        task.cancel()
+    failures = {checks[task]: error for task in answered if (error := task.exception()) is not None}
+    for region, error in failures.items():
+        if isinstance(error, StartError):
+            raise error
+        if isinstance(error, psycopg.ProgrammingError):
+            raise StartError(f"region {region}: {error}; run `faust -A streams_app migrate`") from error
+    if len(failures) + len(silent) == len(checks):
+        raise StartError("no database answers; is the stack up? (`make up`)")
 
 
 class Generation:
@@ -115,9 +121,12 @@ class Generation:
                 self.totals.open = sum(map(len, self._open.values()))
             self._on_progress(self.totals)
 
-        plans = Generator(order.blueprint, self._databases.regions).plans(order.regions, order.total)
+        regions = self._databases.regions
+        generator = Generator(order.blueprint, regions)
+        plans = generator.plans(order.regions, order.total)
         source = Source(plans, rate=order.rate, batch=order.batch, clock=time.monotonic)
-        await Producer(self._databases, self._book, source, written).run(order.regions, stop)
+        shared = {region: generator.shared_accounts(region) for region in regions.names}
+        await Producer(self._databases, self._book, source, shared, written).run(order.regions, stop)
 
     async def _until_all_ended(self) -> None:
         while True:

@@ -19,7 +19,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from streams_app.databases import Regions, locality_of
 from streams_app.systems.requests import planned_details as details
-from streams_app.systems.requests.generated_accounts import GeneratedAccounts
+from streams_app.systems.requests.generated_accounts import CLOSED_ACCOUNTS, GeneratedAccounts
 from streams_app.systems.requests.model import Account, AccountLink, RequestType, Trade
 
 VALID = "valid"
@@ -56,7 +56,7 @@ class Blueprint:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One request as it should be written. `accounts` must be there before; some are in other regions.
+    """One request as it should be written. `accounts` must be there before it; linked ones may be in other regions.
 
     `expected` holds what the first check may answer: VALID, or reasons of checks.py.
     """
@@ -100,6 +100,11 @@ class Generator:
         self._types = [kind for kind, weight in blueprint.mix.items() if weight > 0]
         self._weights = list(accumulate(blueprint.mix[kind] for kind in self._types))
         self._popularity = list(accumulate((rank + 1) ** -blueprint.skew for rank in range(blueprint.accounts)))
+
+    def shared_accounts(self, region: str) -> list[Account]:
+        """The accounts of `region` that requests of any region may name; they must be there before these."""
+        opened = [self.accounts.open(region, number) for number in range(self._blueprint.accounts)]
+        return opened + [self.accounts.closed(region, number) for number in range(CLOSED_ACCOUNTS)]
 
     def plans(self, wanted: Collection[str], total: int | None) -> Iterator[Plan]:
         """The first `total` plans (None: without end) of the `wanted` regions. Leaving a region out changes no plan."""

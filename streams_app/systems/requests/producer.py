@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -27,7 +27,6 @@ MOST_WAITING = 20_000
 GRACE = 10.0
 _PAUSE = 0.02
 _AT_ONCE = 500
-_ACCOUNTS_REMEMBERED = 200_000
 
 # Told after each commit: the batch, and which of its requests are new.
 OnWritten = Callable[[list[Plan], set[UUID]], None]
@@ -39,7 +38,7 @@ class Source:
     def __init__(self, plans: Iterator[Plan], *, rate: float, batch: int, clock: Callable[[], float]) -> None:
         self._plans = plans
         self._rate = rate
-        self._batch = batch
+        self.batch = batch
         self._clock = clock
         self._started = clock()
         self._drawn = 0
@@ -50,7 +49,7 @@ class Source:
         """Plans of `region` that are due, at most one batch; [] when none is due yet, None when no more will come."""
         mine = self._waiting[region]
         allowed = self._allowed()
-        while len(mine) < self._batch and allowed > 0 and not self._exhausted:
+        while len(mine) < self.batch and allowed > 0 and not self._exhausted:
             allowed -= 1
             plan = next(self._plans, None)
             if plan is None:
@@ -58,7 +57,7 @@ class Source:
             else:
                 self._drawn += 1
                 self._waiting[plan.region].append(plan)
-        taken = [mine.popleft() for _ in range(min(len(mine), self._batch))]
+        taken = [mine.popleft() for _ in range(min(len(mine), self.batch))]
         return None if not taken and self._exhausted else taken
 
     def _allowed(self) -> int:
@@ -69,65 +68,86 @@ class Source:
 
 
 class Producer:
-    """Writes every plan of `source`; one writer per region, so that a region that is down holds up no other."""
+    """Writes every plan of `source`: one writer per region, so that a region that is down holds up no other.
 
-    def __init__(self, databases: Databases, book: WorkflowBook, source: Source, on_written: OnWritten) -> None:
+    `shared` are the accounts, by region, that plans of several regions name: they are written first, and a plan waits
+    until those that it names are there.
+    """
+
+    def __init__(
+        self,
+        databases: Databases,
+        book: WorkflowBook,
+        source: Source,
+        shared: Mapping[str, list[Account]],
+        on_written: OnWritten,
+    ) -> None:
         self._databases = databases
         self._book = book
         self._source = source
+        self._shared = shared
+        self._region_of = {account.account_id: region for region, accounts in shared.items() for account in accounts}
+        self._prepared: set[str] = set()
         self._on_written = on_written
-        self._known: set[UUID] = set()
 
     async def run(self, regions: Collection[str], stop: asyncio.Event) -> None:
         """Write until the plans end or `stop` is set, which lets writes in flight finish. Raises what is permanent."""
+        preparing = [asyncio.create_task(self._prepare(region)) for region in self._shared]
         writers = [asyncio.create_task(self._write_region(region, stop)) for region in regions]
         stopping = asyncio.create_task(stop.wait())
+        running, writing = {*preparing, *writers}, set(writers)
         try:
-            running = set(writers)
-            while running and not stopping.done():
+            while writing and not stopping.done():
                 await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 running = {task for task in running if not _succeeded(task)}
-            if running:
-                await asyncio.wait(running, timeout=GRACE)
+                writing &= running
+            if writing:
+                await asyncio.wait(writing, timeout=GRACE)
         finally:
-            for task in (*writers, stopping):
+            for task in (*preparing, *writers, stopping):
                 task.cancel()
-            await asyncio.gather(*writers, stopping, return_exceptions=True)
+            await asyncio.gather(*preparing, *writers, stopping, return_exceptions=True)
+
+    async def _prepare(self, region: str) -> None:
+        for part in _parts(self._shared[region], _AT_ONCE):
+            await _until_done(region, partial(write_accounts, self._databases, region, part))
+        self._prepared.add(region)
 
     async def _write_region(self, region: str, stop: asyncio.Event) -> None:
+        waiting: list[Plan] = []
         while not stop.is_set():
-            batch = self._source.take(region)
-            if batch is None:
+            taken = self._source.take(region) if len(waiting) < MOST_WAITING else []
+            if taken is None and not waiting:
                 return
-            if not batch:
+            waiting += taken or ()
+            ready = [plan for plan in waiting if self._is_ready(plan)]
+            if not ready:
                 await asyncio.sleep(_PAUSE)
                 continue
-            new = await until_done(
-                partial(self._write, region, batch),
-                what=f"generate in {region}",
-                on_retry=lambda failure: metrics.RETRIES.labels(region, failure).inc(),
-            )
-            self._on_written(batch, new)
+            waiting = [plan for plan in waiting if not self._is_ready(plan)]
+            for batch in _parts(ready, self._source.batch):
+                new = await _until_done(region, partial(self._write, region, batch))
+                self._on_written(batch, new)
+
+    def _is_ready(self, plan: Plan) -> bool:
+        if len(self._prepared) == len(self._shared):
+            return True
+        named = (self._region_of.get(account.account_id) for account in plan.accounts)
+        return all(region is None or region in self._prepared for region in named)
 
     async def _write(self, region: str, batch: list[Plan]) -> set[UUID]:
-        missing = self._missing_accounts(batch)
-        own = missing.pop(region, [])
-        for other, accounts in missing.items():
-            await write_accounts(self._databases, other, accounts)
+        own = {a.account_id: a for plan in batch for a in plan.accounts if a.account_id not in self._region_of}
         now = datetime.now(UTC)
-        new = await write_histories(self._databases, region, [begun(plan, self._book, now) for plan in batch], own)
-        # Only now: an account of a transaction that was rolled back is still missing.
-        if len(self._known) > _ACCOUNTS_REMEMBERED:
-            self._known.clear()
-        self._known.update(account.account_id for accounts in (own, *missing.values()) for account in accounts)
-        return new
+        histories = [begun(plan, self._book, now) for plan in batch]
+        return await write_histories(self._databases, region, histories, own.values())
 
-    def _missing_accounts(self, batch: list[Plan]) -> dict[str, list[Account]]:
-        missing = {a.account_id: a for plan in batch for a in plan.accounts if a.account_id not in self._known}
-        by_region: dict[str, list[Account]] = defaultdict(list)
-        for account in missing.values():
-            by_region[self._databases.regions.of(account.locality)].append(account)
-        return by_region
+
+async def _until_done(region: str, write: Callable[[], Awaitable[T]]) -> T:
+    return await until_done(
+        write,
+        what=f"generate in {region}",
+        on_retry=lambda failure: metrics.RETRIES.labels(region, failure).inc(),
+    )
 
 
 def _succeeded(task: asyncio.Task[None]) -> bool:
@@ -148,10 +168,10 @@ async def write_sample(databases: Databases, sample: Sample, on_written: Callabl
         accounts = [a for a in sample.accounts if regions.of(a.locality) == region]
         histories = [h for h in sample.histories if h.plan.region == region]
         new_accounts = new_requests = 0
-        for part in _parts(accounts):
+        for part in _parts(accounts, _AT_ONCE):
             new_accounts += await write_accounts(databases, region, part)
             on_written(len(part))
-        for batch in _parts(histories):
+        for batch in _parts(histories, _AT_ONCE):
             new_requests += len(await write_histories(databases, region, batch))
             on_written(len(batch))
         return new_accounts, new_requests
@@ -160,6 +180,6 @@ async def write_sample(databases: Databases, sample: Sample, on_written: Callabl
     return sum(accounts for accounts, _ in done), sum(requests for _, requests in done)
 
 
-def _parts(rows: list[T]) -> Iterator[list[T]]:
-    for start in range(0, len(rows), _AT_ONCE):
-        yield rows[start : start + _AT_ONCE]
+def _parts(rows: list[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
