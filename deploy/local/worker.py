@@ -89,14 +89,17 @@ class Worker:
             if number is signal.SIGKILL:
                 self._process.wait()
 
+    def wait(self, seconds: float) -> int | None:
+        """The exit status, once the process has ended; None when it has not after `seconds`."""
+        try:
+            return None if self._process is None else self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def stop(self, seconds: float = 20) -> int | None:
         """Ask the worker to stop, insist after `seconds`; returns its exit status."""
-        if self._process is None:
-            return None
-        if self.running:
-            self._process.send_signal(signal.SIGTERM)
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
+        self.kill(signal.SIGTERM)
+        status = self.wait(seconds)
+        if status is None:
             self.kill()
-            return None
+        return status
