@@ -30,13 +30,11 @@ from streams_app.systems.requests.agents import TOPICS, RequestsHandler
 from streams_app.systems.requests.orchestrator import Orchestrator
 from streams_app.systems.requests.static import check_static_tables
 from streams_app.systems.requests.store import Store
+from streams_app.systems.requests.sweeper import Sweeper
 from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
 from streams_app.topics import REQUEST_DEAD_LETTERS
 
 logger = logging.getLogger(__name__)
-
-
-SWEEP_LIMIT = 500
 
 
 def create_app(settings: Settings) -> StreamsApp:
@@ -45,7 +43,8 @@ def create_app(settings: Settings) -> StreamsApp:
     app.conf.logging_config = logging_config(settings.log_format)
     databases = Databases(settings)
     book = load_workflows(settings.workflows).scaled(settings.deadline_scale)
-    orchestrator = Orchestrator(Store(databases), databases.regions, book)
+    store = Store(databases)
+    orchestrator = Orchestrator(store, databases.regions, book)
     versions = ChangelogVersionTable(app, "requests-versions", settings.topic_partitions)
     handler = RequestsHandler(orchestrator, book, databases.regions, settings.max_value_bytes)
     processor = BatchProcessor(handler, versions, TopicDeadLetterSink(app, REQUEST_DEAD_LETTERS))
@@ -56,7 +55,7 @@ def create_app(settings: Settings) -> StreamsApp:
     if settings.prometheus.targets_file is not None:
         _announce(app, settings.prometheus.targets_file)
     for region in databases.regions.names:
-        app.task(_sweeper(app, orchestrator, region, settings.sweep_interval))
+        app.task(_sweeping(app, Sweeper(store, orchestrator, book, region), region, settings.sweep_interval))
     return app
 
 
@@ -84,15 +83,15 @@ def _announce(app: StreamsApp, targets_file: Path) -> None:
     app.after_stop.append(remove)
 
 
-def _sweeper(
-    app: StreamsApp, orchestrator: Orchestrator, region: str, interval: float
+def _sweeping(
+    app: StreamsApp, sweeper: Sweeper, region: str, interval: float
 ) -> Callable[[], Coroutine[Any, Any, None]]:
     async def sweep() -> None:
         while not app.should_stop:
             # Workers sweep the same rows: uneven pauses keep them from doing it at the same moment.
             await app.sleep(interval * random.uniform(0.7, 1.3))  # noqa: S311
             try:
-                await orchestrator.sweep(region, SWEEP_LIMIT)
+                await sweeper.sweep()
             except Exception as error:
                 logger.warning("sweep failed: %s: %s", type(error).__name__, error, extra={"region": region})
 

@@ -13,6 +13,7 @@ import orjson
 import psycopg
 from psycopg_pool import PoolTimeout
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from streams_app.errors import SettingsError, StartError
@@ -33,7 +34,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
     console.print(table)
 
 
@@ -50,6 +51,8 @@ def asynchronous(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Call
             raise click.ClickException(str(error)) from None
         except PoolTimeout as error:
             raise click.ClickException(f"a database does not answer ({error}); is the stack up? (`make up`)") from None
+        except psycopg.ProgrammingError as error:
+            raise click.ClickException(f"a database refuses: {error}; run `faust -A streams_app migrate`?") from None
         except psycopg.OperationalError as error:
             raise click.ClickException(f"a database does not answer: {error}") from None
         raise SystemExit(status or 0)

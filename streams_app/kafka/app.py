@@ -59,9 +59,10 @@ class StreamsApp(faust.App):  # type: ignore[misc]
             drain_timeout=settings.drain_timeout,
         )
         self.lanes.append(lane)
-        topic = self.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-        # Faust subscribes, assigns and lists by its own agent; the driver sees to it that no record reaches it.
-        self.agent(topic, name=name)(_never)
+        for topic_name in names:
+            topic = self.topic(topic_name, key_type=bytes, value_type=bytes)
+            # Faust subscribes, assigns and lists by agents of its own; the driver sees to it that no record gets there.
+            self.agent(topic, name=f"{name}: {topic_name}")(_never)
         return lane
 
 

@@ -18,6 +18,7 @@ from streams_app.systems.requests.model import (
     Request,
     RequestType,
     Signal,
+    SignalKind,
     Status,
     Trade,
     Transition,
@@ -76,6 +77,22 @@ class MemoryStore:
         ]
         return late + headless[:limit]
 
+    async def unheard(
+        self, region: str, heard: Sequence[tuple[int, str]], before: datetime, limit: int
+    ) -> list[RequestKey]:
+        """Waiting requests with an old signal that no event has applied, though their link hears it."""
+        found = [
+            key
+            for key, head in self.heads.items()
+            if self._in(region, key)
+            and head.status.is_open
+            and any(
+                (head.link_id, signal.kind.value) in heard and signal.created_ts < before
+                for signal in self._context(key).signals
+            )
+        ]
+        return found[:limit]
+
     def _in(self, region: str, key: RequestKey) -> bool:
         return self._regions.of(key.locality) == region
 
@@ -83,7 +100,10 @@ class MemoryStore:
         applied = {step.idempotency_key for step in self.log.get(key, [])}
         waiting = [s for s in self.signals.get(key, []) if f"signal-{s.signal_id}" not in applied]
         waiting.sort(key=lambda signal: (signal.created_ts, signal.signal_id))
-        return Context(self.requests[key], self.heads.get(key), tuple(waiting))
+        cancelled = any(s.kind is SignalKind.CANCEL for s in self.signals.get(key, []))
+        changes = [step.metadata["changed"] for step in self.log.get(key, []) if "changed" in step.metadata]
+        changed = {name: tuple(pair) for name, pair in changes[-1].items()} if changes and cancelled else {}
+        return Context(self.requests[key], self.heads.get(key), tuple(waiting), changed)
 
     def _completed(self, region: str, context: Context) -> Context:
         request = context.request
@@ -145,7 +165,8 @@ class MemoryStore:
             self.accounts[change.account_id] = changed(self.accounts[change.account_id], change.values)
         trades = self.trades.setdefault(key, {})
         if decision.trades_status is not None:
-            for trade in [t for t in trades.values() if t.status.is_open]:
+            follows = (Status.COMPLETE,) if decision.trades_status is Status.CANCELLED else ()
+            for trade in [t for t in trades.values() if t.status.is_open or t.status in follows]:
                 trades[trade.trade_id] = replace(trade, status=decision.trades_status)
         trades |= {trade.trade_id: trade for trade in decision.new_trades}
 
@@ -156,8 +177,8 @@ def key_of(request: Request) -> RequestKey:
 
 
 def changed(account: Account, values: dict[str, Any]) -> Account:
-    """The account with new values, one version later. A value of None changes nothing."""
-    renamed = {"status" if name == "account_status" else name: v for name, v in values.items() if v is not None}
+    """The account with new values, one version later."""
+    renamed = {"status" if name == "account_status" else name: v for name, v in values.items()}
     if "permissions" in renamed:
         renamed["permissions"] = frozenset(renamed["permissions"])
     assert account.locality == locality_of(account.account_id)

@@ -30,6 +30,9 @@ class Stage(Protocol):
     ) -> None:
         """Write a request and what belongs to it. A head stands without events."""
 
+    async def signal(self, request: Request, signal: Signal) -> None:
+        """Write a signal of a request that is there."""
+
     async def events(self, key: RequestKey) -> list[tuple[int, str]]:
         """Number and idempotency key of each event of a request."""
 
@@ -59,6 +62,9 @@ class MemoryStage:
         store.links[request.request_id] = list(links)
         store.trades[key] = {trade.trade_id: trade for trade in trades}
         store.signals[key] = list(signals)
+
+    async def signal(self, request: Request, signal: Signal) -> None:
+        self.store.signals[key_of(request)].append(signal)
 
     async def events(self, key: RequestKey) -> list[tuple[int, str]]:
         return [(step.expected_seq + 1, step.idempotency_key) for step in self.store.log.get(key, [])]
@@ -98,9 +104,12 @@ class PostgresStage:
             columns = key | _columns(trade, *names) | {"status_id": int(trade.status)}
             await self._insert(region, "trade_info", columns)
         for signal in signals:
-            columns = key | _columns(signal, "signal_id", "actor", "created_ts")
-            columns |= {"kind": signal.kind.value, "payload": orjson.dumps(signal.payload).decode()}
-            await self._insert(region, "request_signal", columns)
+            await self.signal(request, signal)
+
+    async def signal(self, request: Request, signal: Signal) -> None:
+        columns = _columns(request, "locality", "request_id") | _columns(signal, "signal_id", "actor", "created_ts")
+        columns |= {"kind": signal.kind.value, "payload": orjson.dumps(signal.payload).decode()}
+        await self._insert(self.regions.of(request.locality), "request_signal", columns)
 
     async def _insert(self, region: str, table: str, columns: dict[str, Any]) -> None:
         names, places = ", ".join(columns), ", ".join(f"%({name})s" for name in columns)

@@ -43,7 +43,7 @@ TABLES = (
     "request_signal"
 )
 WORKFLOWS = Path(__file__).parents[2] / "config" / "workflows.toml"
-VALIDATE, REVIEW, UPDATE = 2001, 2002, 2004
+VALIDATE, REVIEW, APPROVAL, UPDATE = 2001, 2002, 2003, 2004
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.stack)])
@@ -222,7 +222,7 @@ async def test_an_account_change_raises_the_version_and_keeps_the_rest(stage: St
     await stage.put(request, head_at(VALIDATE, 1), accounts=(account,))
     change = a_change(account, account_status="CLOSED", permissions=[], strategy=None, risk_profile="HIGH")
     await stage.store.apply(REGION, [Decision(a_step(request, 1), change)])
-    changed = replace(account, status="CLOSED", permissions=frozenset(), risk_profile="HIGH", version=2)
+    changed = replace(account, status="CLOSED", permissions=frozenset(), strategy=None, risk_profile="HIGH", version=2)
     assert (await read(stage, request)).accounts == {account.account_id: changed}
 
 
@@ -255,16 +255,22 @@ async def test_a_refused_head_leaves_its_account_and_the_other_steps_alone(stage
     assert await stage.events(key_of(applied)) == [(2, "step-1")]
 
 
-async def test_open_trades_follow_their_request_and_ended_ones_stay(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("follow", "stays"),
+    [(Status.COMPLETE, {Status.COMPLETE, Status.FAILED, Status.CANCELLED}), (Status.CANCELLED, {Status.FAILED})],
+)
+async def test_open_trades_follow_their_request_and_settled_ones_are_cancelled_with_it(
+    stage: Stage, follow: Status, stays: set[Status]
+) -> None:
     account = an_account()
     request, other = a_request(account), a_request(account)
     trades = [a_trade(account, status=status) for status in Status]
     foreign = a_trade(account)
     await stage.put(request, head_at(VALIDATE, 1), accounts=(account,), trades=tuple(trades))
     await stage.put(other, head_at(VALIDATE, 1), trades=(foreign,))
-    await stage.store.apply(REGION, [Decision(a_step(request, 1), trades_status=Status.CANCELLED)])
+    await stage.store.apply(REGION, [Decision(a_step(request, 1), trades_status=follow)])
     after = {trade.trade_id: trade.status for trade in (await read(stage, request)).trades}
-    expected = {t.trade_id: Status.CANCELLED if t.status.is_open else t.status for t in trades}
+    expected = {t.trade_id: t.status if t.status in stays else follow for t in trades}
     assert after == expected
     assert (await read(stage, other)).trades == (foreign,)
 
@@ -328,6 +334,41 @@ async def test_requests_without_a_head_are_listed_when_old(stage: Stage) -> None
     await stage.put(young)
     await stage.put(begun, head_at(VALIDATE, 1))
     assert await overdue(stage, {}, NOW - timedelta(seconds=30)) == [key_of(old)]
+
+
+async def test_unheard_signals_are_listed_where_somebody_listens(stage: Stage) -> None:
+    account = an_account()
+    heard, early, other, applied = (a_request(account) for _ in range(4))
+    approve = a_signal(SignalKind.APPROVE)
+    await stage.put(heard, head_at(APPROVAL, 3), signals=(approve,))
+    await stage.put(early, head_at(REVIEW, 2), signals=(a_signal(SignalKind.APPROVE),))
+    await stage.put(other, head_at(APPROVAL, 3), signals=(a_signal(SignalKind.DOCUMENTS),))
+    gone = a_signal(SignalKind.APPROVE)
+    await stage.put(applied, head_at(APPROVAL, 3), signals=(gone,))
+    key = f"signal-{gone.signal_id}"
+    await stage.store.apply(REGION, [Decision(a_step(applied, 3, APPROVAL, idempotency_key=key))])
+    listening = [(APPROVAL, "approve"), (APPROVAL, "cancel"), (REVIEW, "cancel")]
+    assert await stage.store.unheard(REGION, listening, NOW + timedelta(minutes=1), 10) == [key_of(heard)]
+    assert await stage.store.unheard(REGION, listening, NOW - timedelta(minutes=1), 10) == []
+
+
+async def test_a_cancelled_request_undoes_what_it_did(stage: Stage) -> None:
+    account = an_account()
+    request = a_request(account, details={"changes": {"contact_email": "new@example.com"}})
+    await stage.put(request, accounts=(account,), trades=(a_trade(account), a_trade(account, "7")))
+    orchestrator = Orchestrator(stage.store, stage.regions, load_workflows(WORKFLOWS), lambda: NOW)
+    for _ in range(5):
+        await orchestrator.advance([key_of(request)])
+    before = await read(stage, request)
+    assert before.accounts[account.account_id].contact_email == "new@example.com"
+    assert {trade.status for trade in before.trades} == {Status.COMPLETE}
+    await stage.signal(request, a_signal(SignalKind.CANCEL))
+    await orchestrator.advance([key_of(request)])
+    after = await read(stage, request)
+    assert after.request.status is Status.CANCELLED
+    assert after.accounts[account.account_id].contact_email == account.contact_email
+    assert after.accounts[account.account_id].version == account.version + 2
+    assert {trade.status for trade in after.trades} == {Status.CANCELLED}
 
 
 async def test_the_orchestrator_brings_a_request_to_its_end(stage: Stage) -> None:

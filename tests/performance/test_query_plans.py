@@ -26,7 +26,8 @@ SELECT md5('a' || i)::uuid, 'A' || i, 'A' FROM generate_series(1, 10000) i;
 INSERT INTO request_info (locality, request_id, request_type_id, primary_account_id, requested_by, request_status_id)
 SELECT i % 10, md5('r' || i)::uuid, 2, md5('a' || i % 10000)::uuid, 'x', CASE WHEN i % 50 = 0 THEN 2 ELSE 3 END
   FROM generate_series(1, 50000) i;
-INSERT INTO request_event_log (locality, request_id, seq_num, action_state_link_id, status_id, event_ts, actor, idempotency_key)
+INSERT INTO request_event_log (locality, request_id, seq_num, action_state_link_id, status_id, event_ts, actor,
+                               idempotency_key)
 SELECT i % 10, md5('r' || i)::uuid, n, 2002, 2, now(), 'x', 'step-' || n
   FROM generate_series(1, 50000) i, generate_series(1, 5) n;
 INSERT INTO request_status_head (locality, request_id, action_state_link_id, status_id, event_ts, seq_num)

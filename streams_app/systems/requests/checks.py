@@ -40,6 +40,9 @@ def refusal(context: Context) -> str | None:
         return "account_closed"
     if onboarding != (account.status == "PENDING"):
         return "account_already_open" if onboarding else "account_not_open"
+    settles = context.request.type_id == RequestType.ACCOUNT_PROFILE_UPDATE
+    if not settles and any(trade.status.is_open for trade in context.trades):
+        return "trades_not_allowed"
     check = CHECKS.get(context.request.type_id)
     return None if check is None else check(context, account)
 

@@ -88,6 +88,12 @@ class Account:
     permissions: frozenset[str]
     version: int
 
+    def column(self, name: str) -> Any:
+        """The value of a column of account_info that a request may change, as JSON holds it."""
+        if name == "permissions":
+            return sorted(self.permissions)
+        return self.status if name == "account_status" else getattr(self, name)
+
 
 @dataclass(frozen=True, slots=True)
 class AccountLink:
@@ -128,12 +134,14 @@ class Context:
     """Everything a decision about one request may look at, read at one moment.
 
     `accounts` holds the primary and the linked accounts that exist. `signals` are those not yet applied,
-    oldest first. `other_open_requests` and `open_positions` concern the primary account, in its region.
+    oldest first. `changed` holds what this request changed of its primary account, column → (before, after), when a
+    cancel signal waits. `other_open_requests` and `open_positions` concern the primary account, in its region.
     """
 
     request: Request
     head: Head | None
     signals: tuple[Signal, ...] = ()
+    changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     accounts: dict[UUID, Account] = field(default_factory=dict)
     links: tuple[AccountLink, ...] = ()
     trades: tuple[Trade, ...] = ()

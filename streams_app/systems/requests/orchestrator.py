@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from streams_app import metrics
 from streams_app.databases import Regions
 from streams_app.delivery.retry import until_done
-from streams_app.systems.requests.model import Context, Decision
+from streams_app.systems.requests.model import Context, Decision, SignalKind
 from streams_app.systems.requests.rules import UnknownRequestTypeError, decide
 from streams_app.systems.requests.store import RequestKey, Store
 from streams_app.systems.requests.workflow import WorkflowBook
-
-logger = logging.getLogger(__name__)
 
 SYSTEM = "requests"
 
@@ -107,7 +104,9 @@ class Orchestrator:
         return waiting + await self._store.complete(region, acting)
 
     def _acts(self, context: Context) -> bool:
-        """Whether an automatic step is next: only then do accounts, links and trades matter."""
+        """Whether an automatic step or a cancellation is next: only then do accounts, links and trades matter."""
+        if any(signal.kind is SignalKind.CANCEL for signal in context.signals):
+            return True
         entry = self._book.by_link.get(context.head.link_id) if context.head is not None else None
         return entry is not None and entry[1].run is not None
 
@@ -125,26 +124,6 @@ class Orchestrator:
             return workflow is not None
         entry = self._book.by_link.get(context.head.link_id)
         return entry is not None and entry[0] is workflow
-
-    async def sweep(self, region: str, limit: int) -> int:
-        """Time out and drive again the requests of `region` that are past their step's deadline; returns how many."""
-        now = self._clock()
-        nodes = [node for _, node in self._book.by_link.values() if not node.is_terminal]
-        before = {node.link_id: now - timedelta(seconds=node.deadline) for node in nodes}
-        redrive = min(node.deadline for node in nodes if node.run is not None)
-        keys = await self._store.overdue(region, before, now - timedelta(seconds=redrive), limit)
-        metrics.BACKLOG.labels(SYSTEM, "overdue", region).set(len(keys))
-        try:
-            await self.advance(keys)
-        except Exception:
-            # One request that fails for good must not keep the others from their deadlines.
-            for key in keys:
-                try:
-                    await self.advance([key])
-                except Exception:
-                    extra = {"request_id": key.request_id, "region": region}
-                    logger.exception("an overdue request fails for good", extra=extra)
-        return len(keys)
 
     def _count(self, region: str, made: Sequence[Decision]) -> None:
         for decision in made:

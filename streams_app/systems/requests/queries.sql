@@ -8,7 +8,14 @@ SELECT r.request_id, r.locality, r.request_type_id, r.primary_account_id, r.requ
          WHERE s.locality = r.locality AND s.request_id = r.request_id
            AND NOT EXISTS (SELECT FROM request_event_log l
                             WHERE l.locality = s.locality AND l.request_id = s.request_id
-                              AND l.idempotency_key = 'signal-' || s.signal_id)) AS signals
+                              AND l.idempotency_key = 'signal-' || s.signal_id::text)) AS signals,
+       (SELECT l.metadata -> 'changed'
+          FROM request_event_log l
+         WHERE l.locality = r.locality AND l.request_id = r.request_id AND l.metadata ? 'changed'
+           AND EXISTS (SELECT FROM request_signal s
+                        WHERE s.locality = r.locality AND s.request_id = r.request_id AND s.kind = 'cancel')
+         ORDER BY l.seq_num DESC
+         LIMIT 1) AS changed
   FROM unnest(%(localities)s::int2[], %(request_ids)s::uuid[]) AS k (locality, request_id)
   JOIN request_info r ON r.locality = k.locality AND r.request_id = k.request_id
   LEFT JOIN request_status_head h ON h.locality = k.locality AND h.request_id = k.request_id;
@@ -79,10 +86,10 @@ RETURNING request_id;
 -- name: append_events
 INSERT INTO request_event_log (locality, request_id, seq_num, action_state_link_id, status_id, event_ts, actor,
                                metadata, idempotency_key)
-SELECT k.locality, k.request_id, k.expected_seq + 1, k.link_id, k.status_id, k.event_ts, k.actor, k.metadata,
-       k.idempotency_key
+SELECT k.locality, k.request_id, k.expected_seq + 1, k.link_id, k.status_id, k.event_ts, k.actor,
+       k.metadata::jsonb, k.idempotency_key
   FROM unnest(%(localities)s::int2[], %(request_ids)s::uuid[], %(expected_seqs)s::int8[], %(link_ids)s::int8[],
-              %(status_ids)s::int4[], %(event_times)s::timestamptz[], %(actors)s::text[], %(metadata)s::jsonb[],
+              %(status_ids)s::int4[], %(event_times)s::timestamptz[], %(actors)s::text[], %(metadata)s::text[],
               %(idempotency_keys)s::text[])
        AS k (locality, request_id, expected_seq, link_id, status_id, event_ts, actor, metadata, idempotency_key);
 
@@ -96,17 +103,20 @@ UPDATE request_info r
 -- name: update_accounts
 UPDATE account_info a
    SET account_status = coalesce(k.change ->> 'account_status', a.account_status),
-       strategy = coalesce(k.change ->> 'strategy', a.strategy),
-       base_currency = coalesce(k.change ->> 'base_currency', a.base_currency),
-       risk_profile = coalesce(k.change ->> 'risk_profile', a.risk_profile),
-       contact_email = coalesce(k.change ->> 'contact_email', a.contact_email),
-       mailing_preference = coalesce(k.change ->> 'mailing_preference', a.mailing_preference),
+       strategy = CASE WHEN k.change ? 'strategy' THEN k.change ->> 'strategy' ELSE a.strategy END,
+       base_currency = CASE WHEN k.change ? 'base_currency' THEN k.change ->> 'base_currency' ELSE a.base_currency END,
+       risk_profile = CASE WHEN k.change ? 'risk_profile' THEN k.change ->> 'risk_profile' ELSE a.risk_profile END,
+       contact_email = CASE WHEN k.change ? 'contact_email' THEN k.change ->> 'contact_email' ELSE a.contact_email END,
+       mailing_preference = CASE WHEN k.change ? 'mailing_preference' THEN k.change ->> 'mailing_preference'
+                                 ELSE a.mailing_preference END,
        permissions = CASE WHEN k.change ? 'permissions'
                           THEN ARRAY(SELECT jsonb_array_elements_text(k.change -> 'permissions'))
                           ELSE a.permissions END,
        version = a.version + 1,
        updated_ts = now()
-  FROM unnest(%(localities)s::int2[], %(account_ids)s::uuid[], %(changes)s::jsonb[]) AS k (locality, account_id, change)
+  FROM (SELECT u.locality, u.account_id, u.change::jsonb AS change
+          FROM unnest(%(localities)s::int2[], %(account_ids)s::uuid[], %(changes)s::text[])
+               AS u (locality, account_id, change)) AS k
  WHERE a.locality = k.locality AND a.account_id = k.account_id;
 
 -- name: insert_trades
@@ -117,12 +127,13 @@ SELECT *
               %(currencies)s::text[], %(status_ids)s::int4[]);
 
 -- name: update_trades
--- The open trades of a request follow it: settled with it, or cancelled with it.
+-- The trades of a request follow it: the open ones are settled with it; all are cancelled with it.
 UPDATE trade_info t
    SET status_id = k.status_id, updated_ts = now()
   FROM unnest(%(localities)s::int2[], %(request_ids)s::uuid[], %(status_ids)s::int4[])
        AS k (locality, request_id, status_id)
- WHERE t.locality = k.locality AND t.request_id = k.request_id AND t.status_id IN (1, 2);
+ WHERE t.locality = k.locality AND t.request_id = k.request_id
+   AND (t.status_id IN (1, 2) OR k.status_id = 5 AND t.status_id = 3);
 
 -- name: find_overdue
 -- Incomplete requests whose step has lasted longer than its deadline, for each link its own, oldest first.
@@ -141,4 +152,18 @@ SELECT r.locality, r.request_id
   FROM request_info r
  WHERE r.request_status_id = 1 AND r.created_ts < %(before)s
    AND NOT EXISTS (SELECT FROM request_status_head h WHERE h.locality = r.locality AND h.request_id = r.request_id)
+ LIMIT %(limit)s;
+
+-- name: find_unheard
+-- Waiting requests with a signal that they listen for and that came long enough ago: its change went astray.
+SELECT h.locality, h.request_id
+  FROM request_status_head h
+ WHERE h.action_state_link_id = ANY(%(link_ids)s::int8[]) AND h.status_id IN (1, 2)
+   AND EXISTS (SELECT FROM request_signal s
+                 JOIN unnest(%(link_ids)s::int8[], %(kinds)s::text[]) AS k (link_id, kind) ON s.kind = k.kind
+                WHERE s.locality = h.locality AND s.request_id = h.request_id
+                  AND k.link_id = h.action_state_link_id AND s.created_ts < %(before)s
+                  AND NOT EXISTS (SELECT FROM request_event_log l
+                                   WHERE l.locality = s.locality AND l.request_id = s.request_id
+                                     AND l.idempotency_key = 'signal-' || s.signal_id::text))
  LIMIT %(limit)s;

@@ -22,11 +22,12 @@ from streams_app.systems.requests.model import (
 def context(row: tuple[Any, ...]) -> Context:
     """A row of load_requests."""
     request_id, locality, type_id, account_id, status, requested_by, created_ts, details = row[:8]
-    link_id, head_status, seq_num, event_ts, signals = row[8:]
+    link_id, head_status, seq_num, event_ts, signals, changed = row[8:]
     return Context(
         Request(request_id, locality, type_id, account_id, Status(status), requested_by, created_ts, details),
         None if link_id is None else Head(link_id, Status(head_status), seq_num, event_ts),
         tuple(signal(item) for item in signals or ()),
+        {name: (before, after) for name, (before, after) in (changed or {}).items()},
     )
 
 

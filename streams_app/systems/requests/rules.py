@@ -66,7 +66,7 @@ def decide(context: Context, book: WorkflowBook, now: datetime) -> Decision | No
         return None
     signal = _signal_for(context, workflow, node)
     if signal is not None:
-        outcome = Outcome(signal.kind.value, _signal_reason(signal), note={"signal_id": str(signal.signal_id)})
+        outcome = _signalled(context, signal)
         return _step(context, workflow, node, outcome, now, f"signal-{signal.signal_id}", signal.actor)
     if node.waits:
         if now < context.head.event_ts + timedelta(seconds=node.deadline):
@@ -105,10 +105,23 @@ def _signal_for(context: Context, workflow: Workflow, node: Node) -> Signal | No
     return next((s for s in context.signals if workflow.target(node, s.kind.value)), None)
 
 
-def _signal_reason(signal: Signal) -> str | None:
-    if signal.kind.value in ("reject", CANCEL):
-        return str(signal.payload.get("reason") or f"{signal.kind.value} by {signal.actor}")
-    return None
+def _signalled(context: Context, signal: Signal) -> Outcome:
+    note: dict[str, Any] = {"signal_id": str(signal.signal_id)}
+    reason = str(signal.payload.get("reason") or f"{signal.kind.value} by {signal.actor}")
+    if signal.kind.value == CANCEL and context.changed:
+        return _undone(context, reason, note)
+    return Outcome(signal.kind.value, reason if signal.kind.value in ("reject", CANCEL) else None, note=note)
+
+
+def _undone(context: Context, reason: str, note: dict[str, Any]) -> Outcome:
+    """Give the account back what this request changed; a column that somebody changed since then keeps that."""
+    account = context.primary
+    assert account is not None
+    restored = {name: old for name, (old, new) in context.changed.items() if account.column(name) == new}
+    kept = sorted(set(context.changed) - set(restored))
+    if restored:
+        note = {**note, "restored": restored, "account_version": account.version + 1}
+    return Outcome(CANCEL, reason, account=restored or None, note={**note, "not_restored": kept} if kept else note)
 
 
 def _step(
@@ -184,7 +197,8 @@ def update_account(context: Context) -> Outcome:
     has_trades = any(trade.status.is_open for trade in context.trades)
     match context.request.type_id:
         case RequestType.ACCOUNT_ONBOARDING:
-            values = {name: details.get(name) for name in checks.ACCOUNT_DETAILS} | {"account_status": "ACTIVE"}
+            given = {name: details[name] for name in checks.ACCOUNT_DETAILS if name in details}
+            values = {**given, "account_status": "ACTIVE"}
         case RequestType.ACCOUNT_PROFILE_UPDATE:
             values = dict(details["changes"])
         case RequestType.ACCOUNT_PERMISSION_CHANGE:
@@ -192,7 +206,9 @@ def update_account(context: Context) -> Outcome:
             values = {"permissions": sorted((account.permissions | granted) - revoked)}
         case _:
             values = {"account_status": "CLOSED", "permissions": []}
-    return Outcome("adjust" if has_trades else "updated", account=values, note={"account_version": account.version + 1})
+    changed = {name: [account.column(name), value] for name, value in values.items()}
+    note = {"account_version": account.version + 1, "changed": changed}
+    return Outcome("adjust" if has_trades else "updated", account=values, note=note)
 
 
 def generate_instructions(context: Context) -> Outcome:

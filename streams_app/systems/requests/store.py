@@ -102,6 +102,20 @@ class Store:
             headless = await connection.execute(SQL["find_headless"], {"before": headless_before, "limit": limit})
             return [RequestKey(*row) for row in (*await late.fetchall(), *await headless.fetchall())]
 
+    async def unheard(
+        self, region: str, heard: Sequence[tuple[int, str]], before: datetime, limit: int
+    ) -> list[RequestKey]:
+        """Waiting requests with a signal from before `before` that no event has applied, though their link hears it."""
+        arguments = {
+            "link_ids": [link_id for link_id, _ in heard],
+            "kinds": [kind for _, kind in heard],
+            "before": before,
+            "limit": limit,
+        }
+        async with self._databases.connection(region) as connection:
+            cursor = await connection.execute(SQL["find_unheard"], arguments)
+            return [RequestKey(*row) for row in await cursor.fetchall()]
+
 
 async def _with_unchanged_accounts(connection: Connection, decisions: Sequence[Decision]) -> Sequence[Decision]:
     changes = [d.account_change for d in decisions if d.account_change is not None]

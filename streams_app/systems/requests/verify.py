@@ -183,7 +183,6 @@ def arguments(book: WorkflowBook, grace: float) -> Arguments:
         "close": RequestType.ACCOUNT_CLOSE.value,
         "generating_types": [w.type_id for w in book.by_type.values() if _runs(w, "generate_instructions")],
         "generating_outcomes": _successes("generate_instructions"),
-        "settling_outcomes": _successes("confirm_instructions"),
         "updating_outcomes": _successes("update_account"),
         **_links(book),
         **_rules(book),

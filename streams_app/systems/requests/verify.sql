@@ -202,15 +202,10 @@ SELECT 'request ' || request_id || ' ' || count(*) || ' times' AS offender
 HAVING count(*) > 1;
 
 -- name: ended_requests_take_their_trades_along
--- A trade that was settled before the request was cancelled stays settled, and the log says so.
 SELECT 'trade ' || t.trade_id || ' of request ' || t.request_id || ' has status ' || t.status_id AS offender
   FROM trade_info t
   JOIN request_status_head h ON h.locality = t.locality AND h.request_id = t.request_id
- WHERE h.status_id IN (4, 5) AND t.status_id <> 5
-   AND NOT (t.status_id = 3
-            AND EXISTS (SELECT FROM request_event_log l
-                         WHERE l.locality = t.locality AND l.request_id = t.request_id
-                           AND l.metadata ->> 'outcome' = ANY(%(settling_outcomes)s::text[])));
+ WHERE h.status_id IN (4, 5) AND t.status_id <> 5;
 
 -- name: complete_requests_leave_no_trade_open
 SELECT 'trade ' || t.trade_id || ' of request ' || t.request_id || ' has status ' || t.status_id AS offender
@@ -269,14 +264,15 @@ SELECT 'request ' || l.request_id || ' account ' || r.primary_account_id || ' ve
   FROM request_event_log l
   JOIN request_info r ON r.locality = l.locality AND r.request_id = l.request_id
   LEFT JOIN account_info a ON a.locality = r.locality AND a.account_id = r.primary_account_id
- WHERE l.metadata ->> 'outcome' = ANY(%(updating_outcomes)s::text[])
+ WHERE (l.metadata ->> 'outcome' = ANY(%(updating_outcomes)s::text[]) OR l.metadata ? 'restored')
    AND (l.metadata -> 'account_version' BETWEEN '2'::jsonb AND to_jsonb(a.version)) IS NOT TRUE;
 
 -- name: account_changes_are_made_once
 SELECT 'account ' || r.primary_account_id || ' version ' || (l.metadata ->> 'account_version') AS offender
   FROM request_event_log l
   JOIN request_info r ON r.locality = l.locality AND r.request_id = l.request_id
- WHERE l.metadata ->> 'outcome' = ANY(%(updating_outcomes)s::text[]) AND l.metadata ? 'account_version'
+ WHERE (l.metadata ->> 'outcome' = ANY(%(updating_outcomes)s::text[]) OR l.metadata ? 'restored')
+   AND l.metadata ? 'account_version'
  GROUP BY r.primary_account_id, l.metadata ->> 'account_version'
 HAVING count(*) > 1;
 
@@ -285,18 +281,18 @@ SELECT 'request ' || r.request_id || ' account ' || a.account_id || ' version ' 
   FROM request_event_log l
   JOIN request_info r ON r.locality = l.locality AND r.request_id = l.request_id
   JOIN account_info a ON a.locality = r.locality AND a.account_id = r.primary_account_id
- WHERE l.metadata ->> 'outcome' = ANY(%(updating_outcomes)s::text[])
+ WHERE (l.metadata ->> 'outcome' = ANY(%(updating_outcomes)s::text[]) OR l.metadata ? 'restored')
    AND l.metadata -> 'account_version' = to_jsonb(a.version)
-   AND (CASE r.request_type_id
-               WHEN %(onboarding)s
+   AND (CASE WHEN l.metadata ? 'restored' THEN to_jsonb(a) @> (l.metadata -> 'restored')
+               WHEN r.request_type_id = %(onboarding)s
                THEN a.account_status = 'ACTIVE' AND a.strategy = r.details ->> 'strategy'
                     AND a.base_currency = r.details ->> 'base_currency'
                     AND a.risk_profile = r.details ->> 'risk_profile'
-               WHEN %(profile_update)s THEN to_jsonb(a) @> (r.details -> 'changes')
-               WHEN %(permission_change)s
+               WHEN r.request_type_id = %(profile_update)s THEN to_jsonb(a) @> (r.details -> 'changes')
+               WHEN r.request_type_id = %(permission_change)s
                THEN to_jsonb(a.permissions) @> coalesce(r.details -> 'grant', '[]')
                     AND NOT EXISTS (SELECT FROM unnest(a.permissions) AS p (name) WHERE r.details -> 'revoke' ? p.name)
-               WHEN %(close)s THEN a.account_status = 'CLOSED' AND a.permissions = '{}'
+               WHEN r.request_type_id = %(close)s THEN a.account_status = 'CLOSED' AND a.permissions = '{}'
                ELSE true
          END) IS NOT TRUE;
 
@@ -310,7 +306,8 @@ SELECT 'request ' || c.request_id || ' account ' || c.primary_account_id || ' ve
        AS offender
   FROM change c
   JOIN change closing USING (primary_account_id)
- WHERE closing.request_type_id = %(close)s AND c.version > closing.version;
+ WHERE closing.request_type_id = %(close)s AND c.version > closing.version
+   AND NOT EXISTS (SELECT FROM request_event_log l WHERE l.request_id = closing.request_id AND l.metadata ? 'restored');
 
 -- name: figures
 -- Not a check: how much there is, by type and status.

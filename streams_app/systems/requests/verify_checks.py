@@ -34,7 +34,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "ended_requests_take_their_trades_along",
         Harm.WRONG,
-        "The trades of a failed or cancelled request are cancelled, unless its log says that they were settled before.",
+        "Every trade of a failed or cancelled request is cancelled.",
     ),
     Check("complete_requests_leave_no_trade_open", Harm.WRONG, "No trade of a complete request is open."),
     Check("rebalances_balance", Harm.WRONG, "A complete rebalance has settled trades that buy as much as they sell."),

@@ -15,7 +15,8 @@ CANCEL = SignalKind.CANCEL.value
 TIMEOUT = "timeout"
 LONGEST_DEADLINE = 10 * 366 * 86_400
 
-# Each automatic step and every outcome it can have (rules.py); a workflow that uses it has a rule for each.
+# Each automatic step and every outcome it can have (rules.py); a workflow that uses it has a rule for each, but for
+# those that only some types of request can meet.
 OUTCOMES: dict[str, frozenset[str]] = {
     "validate": frozenset({"valid", "invalid"}),
     "review": frozenset({"clear", "escalate"}),
@@ -24,6 +25,7 @@ OUTCOMES: dict[str, frozenset[str]] = {
     "confirm_instructions": frozenset({"confirmed"}),
     "notify": frozenset({"notified"}),
 }
+OPTIONAL = frozenset({"adjust"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,7 @@ def _rules(section: Located, rows: list[dict[str, Any]], nodes: dict[str, Node])
 def _check_outcomes(section: Located, workflow: Workflow) -> None:
     for node in workflow.nodes:
         have = {outcome for (source, outcome) in workflow.rules if source == node.name} - {CANCEL}
-        if node.run is not None and have != OUTCOMES[node.run]:
+        if node.run is not None and not OUTCOMES[node.run] - OPTIONAL <= have <= OUTCOMES[node.run]:
             expected = ", ".join(sorted(OUTCOMES[node.run]))
             raise section.error(f'name = "{node.name}"', f"{node.name!r} needs one rule for each of: {expected}")
         if node.waits:

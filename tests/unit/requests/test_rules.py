@@ -130,10 +130,7 @@ def test_an_account_that_closes_before_the_approval_is_not_changed() -> None:
         (PROFILE, {"contact_email": "new@example.com"}),
         (PERMISSION, {"permissions": ["API", "TRADE", "VIEW"]}),
         (CLOSE, {"account_status": "CLOSED", "permissions": []}),
-        (
-            OPEN,
-            DETAILS[OPEN] | {"contact_email": None, "mailing_preference": None, "account_status": "ACTIVE"},
-        ),
+        (OPEN, DETAILS[OPEN] | {"account_status": "ACTIVE"}),
     ],
 )
 def test_an_update_changes_the_account_that_was_read(type_: RequestType, values: dict[str, Any]) -> None:
@@ -144,6 +141,46 @@ def test_an_update_changes_the_account_that_was_read(type_: RequestType, values:
     assert decision.account_change.expected_version == 7
     assert decision.account_change.values == values
     assert decision.transition.metadata["account_version"] == 8
+
+
+def test_a_cancel_gives_the_account_back_what_the_request_changed() -> None:
+    changed = {"contact_email": ("old@example.com", "new@example.com"), "permissions": ([], ["VIEW"])}
+    account_now = account(contact_email="new@example.com", permissions=frozenset({"VIEW"}), version=4)
+    cancelled = context(PROFILE, at="notify", accounts=(account_now,), signals=(SignalKind.CANCEL,), changed=changed)
+    decision = decide(cancelled, BOOK, NOW)
+    assert led_to(decision) == "cancelled"
+    assert decision is not None
+    assert decision.account_change is not None
+    assert decision.account_change.values == {"contact_email": "old@example.com", "permissions": []}
+    assert decision.account_change.expected_version == 4
+    assert decision.transition.metadata["account_version"] == 5
+    assert decision.trades_status is Status.CANCELLED
+
+
+def test_a_cancel_keeps_what_somebody_else_changed_since() -> None:
+    changed = {"contact_email": ("old@example.com", "new@example.com"), "risk_profile": ("LOW", "HIGH")}
+    account_now = account(contact_email="newer@example.com", risk_profile="HIGH")
+    cancelled = context(PROFILE, at="notify", accounts=(account_now,), signals=(SignalKind.CANCEL,), changed=changed)
+    decision = decide(cancelled, BOOK, NOW)
+    assert decision is not None
+    assert decision.account_change is not None
+    assert decision.account_change.values == {"risk_profile": "LOW"}
+    assert decision.transition.metadata["not_restored"] == ["contact_email"]
+
+
+def test_an_update_says_what_it_changed_so_that_it_can_be_undone() -> None:
+    decision = decide(context(PROFILE, at="update"), BOOK, NOW)
+    assert decision is not None
+    assert decision.transition.metadata["changed"] == {"contact_email": ["old@example.com", "new@example.com"]}
+
+
+def test_trades_come_with_profile_updates_only() -> None:
+    for type_ in (OPEN, PERMISSION, CLOSE, REBALANCE):
+        decision = decide(context(type_, at="validate", trades=(trade(),)), BOOK, NOW)
+        assert led_to(decision) == "rejected"
+        assert decision is not None
+        assert decision.transition.metadata["reason"] == "trades_not_allowed"
+        assert decision.trades_status is Status.CANCELLED
 
 
 def test_instructions_that_came_with_a_profile_change_are_settled() -> None:

@@ -95,7 +95,12 @@ def test_an_error_names_the_line(tmp_path: Path, heading: str, old: str, new: st
         ('  { from = "approval", on = "timeout", to = "timed_out" },\n', "", "needs a rule for timeout", "approval"),
         ('from = "approval", on = "approve"', 'from = "approval", on = "applaud"', "a rule for timeout", "approval"),
         ('on = "documents", to = "approval"', 'on = "documents", to = "update"', "no path leads to", "approval"),
-        ('on = "updated", to = "notify"', 'on = "updated", to = "validate"', None, ""),
+        (
+            'from = "documents", on = "reject", to = "rejected"',
+            'from = "documents", on = "reject", to = "validate"',
+            None,
+            "",
+        ),
     ],
 )
 def test_an_error_of_the_whole_names_the_node(
