@@ -35,7 +35,8 @@ END_TO_END = Histogram(
     "streams_end_to_end_seconds",
     "Seconds from the commit of a change at its source to the commit of its effect",
     ["system", "region"],
-    buckets=(*_SECONDS, 60.0, 300.0),
+    # A takeover takes about the session timeout: finer there.
+    buckets=(*_SECONDS[:-1], 12.5, 15.0, 20.0, 30.0, 60.0, 300.0),
 )
 LAG = Gauge("streams_lag_records", "Records of a partition that are not yet processed", ["topic", "partition"])
 GAPS = Counter("streams_gaps", "Versions that skipped ahead of the one expected", ["system"])

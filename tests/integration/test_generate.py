@@ -19,11 +19,11 @@ from deploy.local import Stack
 from streams_app.databases import Databases
 from streams_app.settings import Settings
 from streams_app.systems.requests.commands import COMMANDS
-from streams_app.systems.requests.generation import Generation, Order, Totals
-from streams_app.systems.requests.generator import VALID, Blueprint, Generator, Plan
+from streams_app.systems.requests.generate.generation import Generation, Order, Totals
+from streams_app.systems.requests.generate.generator import VALID, Blueprint, Generator, Plan
+from streams_app.systems.requests.generate.producer import write_sample
+from streams_app.systems.requests.generate.sample import sample
 from streams_app.systems.requests.orchestrator import Orchestrator
-from streams_app.systems.requests.producer import write_sample
-from streams_app.systems.requests.sample import sample
 from streams_app.systems.requests.store import RequestKey, Store
 from streams_app.systems.requests.verify import verify
 from streams_app.systems.requests.workflow import WorkflowBook

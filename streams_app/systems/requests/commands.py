@@ -21,11 +21,11 @@ from streams_app.commands.console import asynchronous, console, json_option, pri
 from streams_app.databases import Databases
 from streams_app.errors import StartError
 from streams_app.settings import Role, Settings, load_settings
-from streams_app.systems.requests.generation import Generation, Order, Totals, check_regions
-from streams_app.systems.requests.generator import Blueprint, parse_mix
+from streams_app.systems.requests.generate.generation import Generation, Order, Totals, check_regions
+from streams_app.systems.requests.generate.generator import Blueprint, parse_mix
+from streams_app.systems.requests.generate.producer import write_sample
+from streams_app.systems.requests.generate.sample import SampleError, outcomes, sample
 from streams_app.systems.requests.model import RequestType, SignalKind, Status
-from streams_app.systems.requests.producer import write_sample
-from streams_app.systems.requests.sample import SampleError, outcomes, sample
 from streams_app.systems.requests.signals import RequestEndedError, UnknownRequestError, send_signal
 from streams_app.systems.requests.stories import Filter, newest, story
 from streams_app.systems.requests.story_tables import print_list, print_story

@@ -7,7 +7,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 
-from streams_app.systems.requests.answers import Shares, answer, signal_for
+from streams_app.systems.requests.generate.answers import Shares, answer, signal_for
 from streams_app.systems.requests.model import SignalKind
 from streams_app.systems.requests.workflow import Node, Workflow
 

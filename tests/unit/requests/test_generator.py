@@ -15,10 +15,18 @@ from hypothesis import strategies as st
 
 from streams_app.databases import locality_of
 from streams_app.systems.requests.checks import refusal
-from streams_app.systems.requests.generator import DEFAULT_MIX, GROUP, VALID, Blueprint, Generator, Plan, parse_mix
-from streams_app.systems.requests.histories import request_of
+from streams_app.systems.requests.generate.details import IN_USE, REASONS
+from streams_app.systems.requests.generate.generator import (
+    DEFAULT_MIX,
+    GROUP,
+    VALID,
+    Blueprint,
+    Generator,
+    Plan,
+    parse_mix,
+)
+from streams_app.systems.requests.generate.histories import request_of
 from streams_app.systems.requests.model import AccountChange, Context, Head, RequestType
-from streams_app.systems.requests.planned_details import IN_USE, REASONS
 from streams_app.systems.requests.rules import decide
 
 from .contexts import BOOK, NOW, REGIONS
@@ -42,7 +50,7 @@ def test_the_same_seed_makes_the_same_plans_in_any_order() -> None:
 def test_the_same_seed_makes_the_same_plans_in_another_process() -> None:
     program = (
         "from streams_app.databases import Regions\n"
-        "from streams_app.systems.requests.generator import *\n"
+        "from streams_app.systems.requests.generate.generator import *\n"
         "regions = Regions({'one': (0, 9), 'other': (10, 29)})\n"
         "for p in Generator(Blueprint('unit'), regions).plans(regions.names, 300):\n"
         "    print(p.request_id, p.details, p.links, p.trades, [(a.account_number, a.strategy) for a in p.accounts])"

@@ -13,11 +13,11 @@ import pytest
 from psycopg_pool import PoolTimeout
 
 from streams_app.databases import Databases
-from streams_app.systems.requests import producer
-from streams_app.systems.requests.generator import Blueprint, Generator, Plan
-from streams_app.systems.requests.histories import History
+from streams_app.systems.requests.generate import producer
+from streams_app.systems.requests.generate.generator import Blueprint, Generator, Plan
+from streams_app.systems.requests.generate.histories import History
+from streams_app.systems.requests.generate.producer import Producer, Source
 from streams_app.systems.requests.model import Account
-from streams_app.systems.requests.producer import Producer, Source
 
 from .contexts import BOOK, REGIONS
 

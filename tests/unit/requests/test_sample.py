@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
+from streams_app.systems.requests.generate.sample import SampleError, outcomes, sample
 from streams_app.systems.requests.model import RequestType, Status
-from streams_app.systems.requests.sample import SampleError, outcomes, sample
 
 from .contexts import BOOK, NOW, REGIONS
 

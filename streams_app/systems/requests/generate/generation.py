@@ -17,9 +17,9 @@ from streams_app import metrics
 from streams_app.databases import Databases
 from streams_app.delivery.retry import until_done
 from streams_app.errors import StartError
-from streams_app.systems.requests.answers import OutsideWorld, still_open
-from streams_app.systems.requests.generator import Blueprint, Generator, Plan
-from streams_app.systems.requests.producer import Producer, Source
+from streams_app.systems.requests.generate.answers import OutsideWorld, still_open
+from streams_app.systems.requests.generate.generator import Blueprint, Generator, Plan
+from streams_app.systems.requests.generate.producer import Producer, Source
 from streams_app.systems.requests.static import check_static_tables
 from streams_app.systems.requests.workflow import WorkflowBook
 

@@ -18,8 +18,8 @@ from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from streams_app.databases import Regions, locality_of
-from streams_app.systems.requests import planned_details as details
-from streams_app.systems.requests.generated_accounts import CLOSED_ACCOUNTS, GeneratedAccounts
+from streams_app.systems.requests.generate import details
+from streams_app.systems.requests.generate.accounts import CLOSED_ACCOUNTS, GeneratedAccounts
 from streams_app.systems.requests.model import Account, AccountLink, RequestType, Trade
 
 VALID = "valid"

@@ -13,10 +13,10 @@ from uuid import UUID
 from streams_app import metrics
 from streams_app.databases import Databases
 from streams_app.delivery.retry import until_done
-from streams_app.systems.requests.generator import Plan
-from streams_app.systems.requests.histories import begun, write_accounts, write_histories
+from streams_app.systems.requests.generate.generator import Plan
+from streams_app.systems.requests.generate.histories import begun, write_accounts, write_histories
+from streams_app.systems.requests.generate.sample import Sample
 from streams_app.systems.requests.model import Account
-from streams_app.systems.requests.sample import Sample
 from streams_app.systems.requests.workflow import WorkflowBook
 
 T = TypeVar("T")

@@ -16,9 +16,10 @@ from typing import Any
 from uuid import UUID
 
 from streams_app.databases import Regions
-from streams_app.systems.requests.answers import Shares, answer, signal_for
-from streams_app.systems.requests.generator import Blueprint, Generator, Plan
-from streams_app.systems.requests.histories import History, request_of
+from streams_app.systems.requests.generate.answers import Shares, answer, signal_for
+from streams_app.systems.requests.generate.details import position_changes
+from streams_app.systems.requests.generate.generator import Blueprint, Generator, Plan
+from streams_app.systems.requests.generate.histories import History, request_of
 from streams_app.systems.requests.model import (
     Account,
     Context,
@@ -31,7 +32,6 @@ from streams_app.systems.requests.model import (
     Trade,
     Transition,
 )
-from streams_app.systems.requests.planned_details import position_changes
 from streams_app.systems.requests.rules import decide
 from streams_app.systems.requests.workflow import Node, WorkflowBook
 
