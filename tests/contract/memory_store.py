@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from streams_app.databases import Regions, locality_of
+from streams_app.systems.requests.instructions import following
 from streams_app.systems.requests.model import (
     Account,
     AccountLink,
@@ -18,11 +19,11 @@ from streams_app.systems.requests.model import (
     Request,
     RequestType,
     Signal,
-    SignalKind,
     Status,
     Trade,
     Transition,
 )
+from streams_app.systems.requests.rules import changed_by
 from streams_app.systems.requests.store import RequestKey
 
 
@@ -100,10 +101,7 @@ class MemoryStore:
         applied = {step.idempotency_key for step in self.log.get(key, [])}
         waiting = [s for s in self.signals.get(key, []) if f"signal-{s.signal_id}" not in applied]
         waiting.sort(key=lambda signal: (signal.created_ts, signal.signal_id))
-        cancelled = any(s.kind is SignalKind.CANCEL for s in self.signals.get(key, []))
-        changes = [step.metadata["changed"] for step in self.log.get(key, []) if "changed" in step.metadata]
-        changed = {name: tuple(pair) for name, pair in changes[-1].items()} if changes and cancelled else {}
-        return Context(self.requests[key], self.heads.get(key), tuple(waiting), changed)
+        return Context(self.requests[key], self.heads.get(key), tuple(waiting), changed_by(self.log.get(key, [])))
 
     def _completed(self, region: str, context: Context) -> Context:
         request = context.request
@@ -165,9 +163,7 @@ class MemoryStore:
             self.accounts[change.account_id] = changed(self.accounts[change.account_id], change.values)
         trades = self.trades.setdefault(key, {})
         if decision.trades_status is not None:
-            follows = (Status.COMPLETE,) if decision.trades_status is Status.CANCELLED else ()
-            for trade in [t for t in trades.values() if t.status.is_open or t.status in follows]:
-                trades[trade.trade_id] = replace(trade, status=decision.trades_status)
+            trades |= {t.trade_id: t for t in following(trades.values(), decision.trades_status)}
         trades |= {trade.trade_id: trade for trade in decision.new_trades}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -54,6 +56,15 @@ def shares(quantity: Decimal, links: list[AccountLink]) -> list[Decimal]:
     for index in by_remainder[:left]:
         rounded[index] += _STEP
     return rounded
+
+
+def following(trades: Iterable[Trade], status: Status) -> tuple[Trade, ...]:
+    """The trades of a request after it moved them to `status`: the open ones follow, settled ones only a cancellation.
+
+    The statement update_trades says the same of the table.
+    """
+    follow = {Status.PENDING, Status.IN_PROGRESS} | ({Status.COMPLETE} if status is Status.CANCELLED else set())
+    return tuple(replace(trade, status=status) if trade.status in follow else trade for trade in trades)
 
 
 def trade_id(request_id: UUID, account_id: UUID, symbol: str) -> UUID:

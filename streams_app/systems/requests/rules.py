@@ -7,7 +7,7 @@ that has not ended. The workflow (config/workflows.toml) says where each outcome
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -164,6 +164,12 @@ def _trades_status(target: Node, outcome: Outcome) -> Status | None:
     if target.status in (Status.FAILED, Status.CANCELLED):
         return Status.CANCELLED
     return outcome.trades_status
+
+
+def changed_by(events: Iterable[Transition]) -> dict[str, tuple[Any, Any]]:
+    """What a request has changed of its account, column → (before, after), by the last of its events that says so."""
+    changes = [step.metadata["changed"] for step in events if "changed" in step.metadata]
+    return {name: (before, after) for name, (before, after) in changes[-1].items()} if changes else {}
 
 
 def validate(context: Context) -> Outcome:

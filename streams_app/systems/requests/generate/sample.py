@@ -20,6 +20,7 @@ from streams_app.systems.requests.generate.answers import Shares, answer, signal
 from streams_app.systems.requests.generate.details import position_changes
 from streams_app.systems.requests.generate.generator import Blueprint, Generator, Plan
 from streams_app.systems.requests.generate.histories import History, request_of
+from streams_app.systems.requests.instructions import following
 from streams_app.systems.requests.model import (
     Account,
     Context,
@@ -32,7 +33,7 @@ from streams_app.systems.requests.model import (
     Trade,
     Transition,
 )
-from streams_app.systems.requests.rules import decide
+from streams_app.systems.requests.rules import changed_by, decide
 from streams_app.systems.requests.workflow import Node, WorkflowBook
 
 SEED = "sample"
@@ -125,6 +126,7 @@ class _Stage:
         return Context(
             request=request_of(plan, _BEGINNING),
             head=run.head,
+            changed=run.changed,
             accounts={i: self.accounts[i] for i in wanted if i in self.accounts},
             links=plan.links,
             trades=run.trades,
@@ -194,9 +196,14 @@ class _Run:
         self.head = Head(step.link_id, step.status, step.expected_seq + 1, step.event_ts)
         status = decision.trades_status
         if status is not None:
-            self.trades = tuple(replace(t, status=status) if t.status.is_open else t for t in self.trades)
+            self.trades = following(self.trades, status)
         self.trades += decision.new_trades
         self._now += timedelta(seconds=self._rng.uniform(0.5, 3.0))
+
+    @property
+    def changed(self) -> dict[str, tuple[Any, Any]]:
+        """What the request has changed of its account so far."""
+        return changed_by(self._events)
 
     def history(self) -> History:
         return History(self.plan, _BEGINNING, tuple(self._events), self.trades, tuple(self._signals))
