@@ -67,6 +67,7 @@ class StreamsApp(faust.App):  # type: ignore[misc]
 
 
 async def _never(stream: Any) -> None:
+    """Receives whole record lists, through a lane."""
     async for _ in stream:
         raise StartError("a record of a batch agent took the stock path: the broker URL must begin with batches://")
 
