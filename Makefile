@@ -1,7 +1,10 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON = .venv/bin/python
 
-.PHONY: help setup demo test check unit up down clean format
+# What `make chaos` does: CHAOS=short or full; without SEED a new one is drawn and printed.
+CHAOS ?= short
+
+.PHONY: help setup demo chaos test check unit up down clean format
 
 help:           ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -11,6 +14,9 @@ setup:          ## Install what is needed into .venv (and, where allowed, PgBoun
 
 demo: setup     ## The main job on real parts, proved at the end (DEMO_REQUESTS=2000, DEMO_KEEP=1 leaves it up)
 	@$(PYTHON) -m deploy.demo
+
+chaos: setup    ## Faults under load on real parts, proved at the end (CHAOS=short|full, SEED=n)
+	@$(PYTHON) -m deploy.chaos --$(CHAOS) $(if $(SEED),--seed $(SEED))
 
 test: setup check ## Every check and test, on real parts
 	@$(PYTHON) -m pytest
