@@ -17,9 +17,11 @@ from streams_app.commands.schema import all_topics, migrate_command, topics_comm
 from streams_app.commands.verify import verify_command
 from streams_app.databases import Databases
 from streams_app.delivery.batches import BatchProcessor
+from streams_app.errors import RegionUnavailableError
 from streams_app.kafka.admin import TopicAdmin
 from streams_app.kafka.app import StreamsApp, create_faust_app
 from streams_app.kafka.dead_letters import TopicDeadLetterSink
+from streams_app.kafka.parking import TopicParkingLot
 from streams_app.kafka.versions import ChangelogVersionTable
 from streams_app.observability.logs import logging_config
 from streams_app.observability.pages import Observer, add_pages
@@ -32,7 +34,7 @@ from streams_app.systems.requests.static import check_static_tables
 from streams_app.systems.requests.store import Store
 from streams_app.systems.requests.sweeper import Sweeper
 from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
-from streams_app.topics import REQUEST_DEAD_LETTERS
+from streams_app.topics import REQUEST_DEAD_LETTERS, parked_topic
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +49,10 @@ def create_app(settings: Settings) -> StreamsApp:
     orchestrator = Orchestrator(store, databases.regions, book)
     versions = ChangelogVersionTable(app, "requests-versions", settings.topic_partitions)
     handler = RequestsHandler(orchestrator, book, databases.regions, settings.max_value_bytes)
-    processor = BatchProcessor(handler, versions, TopicDeadLetterSink(app, REQUEST_DEAD_LETTERS))
+    parking = TopicParkingLot(app, {name: parked_topic(name) for name in settings.regions}, databases.is_down)
+    processor = BatchProcessor(handler, versions, TopicDeadLetterSink(app, REQUEST_DEAD_LETTERS), parking)
     app.batch_agent("requests", TOPICS, processor.process, settings)
+    parking.drain_into(processor.process_parked, settings)
     add_pages(app, Observer(app, databases, {"requests-versions": versions}, settings.stall_timeout))
     app.before_start.append(lambda: _check(settings, databases, book))
     app.after_stop.append(databases.close)
@@ -92,6 +96,8 @@ def _sweeping(
             await app.sleep(interval * random.uniform(0.7, 1.3))  # noqa: S311
             try:
                 await sweeper.sweep()
+            except RegionUnavailableError:
+                continue
             except Exception as error:
                 logger.warning("sweep failed: %s: %s", type(error).__name__, error, extra={"region": region})
 

@@ -27,9 +27,28 @@ class StartError(RuntimeError):
     """Something outside does not fit (a topic, a table, a workflow); the message says what to do."""
 
 
+class RegionUnavailableError(ConnectionError):
+    """The region's breaker is open: the region is not even asked."""
+
+    def __init__(self, region: str) -> None:
+        super().__init__(f"region {region} is down")
+        self.region = region
+
+
 # 40 rollback, 53 out of resources, 55 not in the needed state, 57 operator intervention, 08 connection.
 _TRANSIENT_CLASSES = ("40", "53", "55", "57", "08")
 _AMBIGUOUS = frozenset({"40003", "08007"})
+
+
+# Nobody there, shutting down, or out of resources: the region as a whole is in trouble, not one transaction.
+_OUTAGE_CLASSES = ("08", "53", "57")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether `error` says that the database cannot be worked with at all."""
+    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
+        return error.sqlstate[:2] in _OUTAGE_CLASSES
+    return classify(error) is not FailureClass.PERMANENT
 
 
 def classify(error: BaseException) -> FailureClass:

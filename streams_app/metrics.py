@@ -53,6 +53,14 @@ BACKLOG = Gauge(
 LAST_PROGRESS = Gauge("streams_last_progress_timestamp_seconds", "When the last batch ended", ["system"])
 
 
+PARKED = Counter("streams_parked", "Records set aside while their region is down", ["system", "region"])
+POSTPONED = Counter(
+    "streams_postponed",
+    "Requests left to the sweeper, because another region that they need is down",
+    ["system", "region"],
+)
+
+
 @contextmanager
 def stage(system: str, name: str) -> Iterator[None]:
     """Time one stage of a batch."""

@@ -49,7 +49,8 @@ class DatabaseSettings(BaseModel):
     pool_min: int = Field(1, ge=0, description="connections kept open per region")
     pool_max: int = Field(8, ge=1, description="most connections per region and worker")
     pool_timeout: float = Field(5.0, gt=0, description="seconds to wait for a connection")
-    statement_timeout: float = Field(30.0, gt=0, description="seconds after which a statement is given up")
+    region_timeout: float = Field(10.0, gt=0, description="seconds one unit of work in a region may take in all")
+    statement_timeout: float = Field(10.0, gt=0, description="seconds after which the server gives up a statement")
 
     def credentials(self, role: Role) -> dict[str, str]:
         """User and password of `role`, for psycopg. Raises SettingsError when the file cannot be read."""

@@ -27,13 +27,22 @@ REQUEST_SIGNALS = TopicSpec("acct-mgmt.request-signals", "request_id")
 REQUEST_DEAD_LETTERS = TopicSpec(
     "acct-mgmt.dead-letters", "the key of the original", config={"retention.ms": "-1", "max.message.bytes": "2097152"}
 )
+# What people did with dead letters: never removed, in one order. A corrected value is a third longer in here.
+DEAD_LETTER_AUDIT = TopicSpec(
+    "acct-mgmt.dead-letter-audit", "the id of the letter", 1, {"retention.ms": "-1", "max.message.bytes": "4194304"}
+)
 
-ALL_TOPICS = (NEW_REQUESTS, REQUEST_STATUS, REQUEST_SIGNALS, REQUEST_DEAD_LETTERS)
+ALL_TOPICS = (NEW_REQUESTS, REQUEST_STATUS, REQUEST_SIGNALS, REQUEST_DEAD_LETTERS, DEAD_LETTER_AUDIT)
 
 
 def heartbeat_topic(region: str) -> TopicSpec:
     """Where the region's connector says that it lives."""
     return TopicSpec(f"__debezium-heartbeat.{region}", "the connector", 1, {"retention.ms": "3600000"})
+
+
+def parked_topic(region: str) -> TopicSpec:
+    """Where records of requests wait while their region is down."""
+    return TopicSpec(f"acct-mgmt.parked.{region}", "request_id")
 
 
 def changelog_topic(app_id: str, table: str) -> TopicSpec:

@@ -187,6 +187,6 @@ async def eventually(check, seconds: float = 30.0) -> None:  # type: ignore[no-u
     deadline = asyncio.get_running_loop().time() + seconds
     while not (found := await check()):
         assert asyncio.get_running_loop().time() < deadline, (
-            f"not within {seconds} s: {check.__doc__ or check}: {found}"
+            f"not within {seconds} s: {check.__doc__ or check.__name__}: {found}"
         )
         await asyncio.sleep(0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -13,8 +14,9 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
+from streams_app.databases.breaker import Breaker
 from streams_app.databases.regions import Regions
-from streams_app.errors import SettingsError
+from streams_app.errors import RegionUnavailableError, SettingsError, is_outage
 from streams_app.settings import DatabaseSettings, RegionSettings, Role, Settings
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
@@ -48,6 +50,8 @@ class Databases:
     def __init__(self, settings: Settings, role: Role = "app") -> None:
         self.regions = Regions({name: region.localities for name, region in settings.regions.items()})
         self._timeout = settings.database.statement_timeout
+        self._region_timeout = settings.database.region_timeout
+        self._breakers = {name: Breaker() for name in settings.regions}
         self._pools = {name: _pool(settings.database, region, name, role) for name, region in settings.regions.items()}
 
     async def open(self) -> None:
@@ -72,16 +76,36 @@ class Databases:
 
     @asynccontextmanager
     async def connection(self, region: str) -> AsyncIterator[Connection]:
-        """A connection to `region` in autocommit mode: for reads of one statement or one pipeline."""
-        async with self._pools[region].connection() as connection:
-            yield connection
+        """A connection to `region` in autocommit mode: for reads of one statement or one pipeline.
+
+        Raises RegionUnavailableError at once while the region's breaker is open, TimeoutError when the block takes
+        longer than `region_timeout`: a network that swallows everything must not hold anybody for ever.
+        """
+        breaker, began = self._breakers[region], time.monotonic()
+        if not breaker.allows(began):
+            raise RegionUnavailableError(region)
+        try:
+            async with asyncio.timeout(self._region_timeout), self._pools[region].connection() as connection:
+                yield connection
+        except Exception as error:
+            if is_outage(error):
+                breaker.failed(began, time.monotonic())
+            raise
+        breaker.succeeded()
 
     @asynccontextmanager
     async def transaction(self, region: str) -> AsyncIterator[Connection]:
-        """A transaction in `region`; committed at the end of the block, rolled back on an exception."""
-        async with self._pools[region].connection() as connection, connection.transaction():
+        """A transaction in `region`; committed at the end of the block, rolled back on an exception.
+
+        Raises what `connection` raises.
+        """
+        async with self.connection(region) as connection, connection.transaction():
             await connection.execute(b"SET LOCAL statement_timeout = %d" % int(self._timeout * 1000))
             yield connection
+
+    def is_down(self, region: str) -> bool:
+        """Whether the region's breaker is open."""
+        return self._breakers[region].is_open
 
     def stats(self, region: str) -> dict[str, int]:
         """Counters of the region's pool (psycopg_pool's names)."""

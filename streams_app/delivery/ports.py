@@ -59,6 +59,18 @@ class VersionTable(Protocol):
         ...
 
 
+class ParkingLot(Protocol):
+    """Where changes of a route that is down wait, durably and in order, so that the other routes go on."""
+
+    def holds(self, route: str) -> bool:
+        """Whether the route is down, or changes of it are still parked: new ones must then queue up behind them."""
+        ...
+
+    async def park(self, route: str, records: Sequence[RecordLike]) -> None:
+        """Return only when every record is stored. Raises what may be tried again."""
+        ...
+
+
 class Handler(Protocol):
     """What a system gives the delivery core."""
 
@@ -71,9 +83,14 @@ class Handler(Protocol):
         """The change in a record, or None when the record asks for nothing. Raises Undecodable or Rejected."""
         ...
 
-    async def process(self, changes: Sequence[Change]) -> Sequence[Rejection]:
+    def route(self, change: Change) -> str:
+        """Where the change's effects go: a region. Changes of one route are processed in order, routes side by side."""
+        ...
+
+    async def process(self, route: str, changes: Sequence[Change]) -> Sequence[Rejection]:
         """Make and commit every effect of `changes`; the answer names those that can never be processed.
 
-        Called again with the same changes after a failure: it must be idempotent. Raises what the databases raise.
+        Called again with the same changes after a failure: it must be idempotent. Raises RegionUnavailableError when
+        the route is down, else only what is permanent.
         """
         ...

@@ -32,13 +32,15 @@ async def until_done(
     *,
     what: str,
     on_retry: Callable[[FailureClass], None],
+    give_up_on: type[Exception] | tuple[type[Exception], ...] = (),
     backoff: Backoff = Backoff(),
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
     """The result of `operation`, tried until it succeeds or fails for good.
 
     The operation must be safe to repeat: an ambiguous commit is resolved by doing it again, because it reads the
-    state back before it decides. Raises what is permanent. Stopping is the caller's: cancel the task.
+    state back before it decides. Raises what is permanent, and what `give_up_on` names. Stopping is the caller's:
+    cancel the task.
     """
     attempt = 0
     while True:
@@ -46,7 +48,7 @@ async def until_done(
             return await operation()
         except Exception as error:
             failure = classify(error)
-            if failure is FailureClass.PERMANENT:
+            if failure is FailureClass.PERMANENT or isinstance(error, give_up_on):
                 raise
             attempt += 1
             on_retry(failure)

@@ -46,9 +46,19 @@ class StreamsApp(faust.App):  # type: ignore[misc]
         for release in self.after_stop:
             await release()
 
-    def batch_agent(self, name: str, topics: Iterable[TopicSpec], process: Process, settings: Settings) -> Lane:
+    def batch_agent(
+        self,
+        name: str,
+        topics: Iterable[TopicSpec],
+        process: Process,
+        settings: Settings,
+        *,
+        drain_timeout: float | None = None,
+        waits: Callable[[], bool] = lambda: False,
+    ) -> Lane:
         """Declare a batch agent: `process` gets the records of `topics`, each partition's in order, and returns when
-        they may be acked. It shows in `faust agents` like any other."""
+        they may be acked. It shows in `faust agents` like any other. While `waits()`, lack of progress is no illness.
+        """
         names = [topic.name for topic in topics]
         lane = Lane(
             name,
@@ -56,7 +66,8 @@ class StreamsApp(faust.App):  # type: ignore[misc]
             process,
             batch_size=settings.batch_size,
             buffer_records=settings.buffer_records,
-            drain_timeout=settings.drain_timeout,
+            drain_timeout=settings.drain_timeout if drain_timeout is None else drain_timeout,
+            waits=waits,
         )
         self.lanes.append(lane)
         for topic_name in names:

@@ -46,6 +46,7 @@ class Lane:
         batch_size: int,
         buffer_records: int,
         drain_timeout: float,
+        waits: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = name
         self.topics = topics
@@ -53,6 +54,10 @@ class Lane:
         self.positions: dict[TP, int] = {}
         #: When the last batch ended or the lane was last empty (monotonic seconds): progress.
         self.last_progress = time.monotonic()
+        #: Whether the lane has reason to wait: then lack of progress is no illness.
+        self.waits = waits
+        #: Called when every partition is forgotten.
+        self.on_reset: Callable[[], None] = lambda: None
         self._process = process
         self._batch_size = batch_size
         self._buffer_records = buffer_records
@@ -143,6 +148,7 @@ class Lane:
         self._buffered = 0
         self._draining = False
         self.last_progress = time.monotonic()
+        self.on_reset()
 
     def waiting_from(self, tp: TP) -> int | None:
         """The first offset of a partition that is here and not yet done, or None when nothing of it is here."""

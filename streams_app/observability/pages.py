@@ -29,7 +29,9 @@ class Observer:
     def health(self) -> Health:
         """The worker's health now."""
         lags = self._app.consumer.lag() if self._app.consumer_started else {}
-        last = min((lane.last_progress for lane in self._app.lanes), default=time.monotonic())
+        working = [lane for lane in self._app.lanes if not lane.waits()]
+        behind = [lane for lane in working if any(lag and tp.topic in lane.topics for tp, lag in lags.items())]
+        last = min((lane.last_progress for lane in behind), default=time.monotonic())
         recovering = self._app.rebalancing or not self._app.consumer_started
         return judge(sum(lags.values()), len(lags), time.monotonic() - last, recovering, self._stall_timeout)
 
@@ -45,6 +47,7 @@ class Observer:
         for name, table in self._tables.items():
             metrics.TABLE_KEYS.labels(name).set(len(table))
         for region in self._databases.regions.names:
+            metrics.REGION_UP.labels(region).set(not self._databases.is_down(region))
             stats = self._databases.stats(region)
             metrics.POOL_CONNECTIONS.labels(region, "open").set(stats.get("pool_size", 0))
             metrics.POOL_CONNECTIONS.labels(region, "idle").set(stats.get("pool_available", 0))

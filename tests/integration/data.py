@@ -83,3 +83,8 @@ async def log_rows(databases: Databases) -> int:
             row: Any = await (await connection.execute(b"SELECT count(*) FROM request_event_log")).fetchone()
             count += row[0]
     return count
+
+
+def account_in(databases: Databases, region: str) -> UUID:
+    """An account id whose rows live in `region`."""
+    return next(i for i in iter(uuid4, None) if databases.regions.of_account(i) == region)

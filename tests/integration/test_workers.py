@@ -24,7 +24,8 @@ from tests.integration.data import log_rows
 pytestmark = pytest.mark.stack
 
 REQUESTS = 240
-ALL_PARTITIONS = 3 * 24
+# Three topics of changes, and one of parked records for each of three regions.
+ALL_PARTITIONS = 6 * 24
 
 
 def generate(application: Application, seed: str, requests: int = REQUESTS) -> subprocess.Popen[str]:

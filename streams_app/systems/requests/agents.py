@@ -58,15 +58,19 @@ class RequestsHandler:
         if link_id is not None and link_id not in self._book.by_link:
             raise Rejected("unknown_link", f"action_state_link_id {link_id!r}")
 
-    async def process(self, changes: Sequence[Change]) -> list[Rejection]:
+    def route(self, change: Change) -> str:
+        """The region of the change's request."""
+        return self._regions.of(request_key(change).locality)
+
+    async def process(self, route: str, changes: Sequence[Change]) -> list[Rejection]:
         """Give every changed request its next step."""
-        found = await self._orchestrator.advance(request_key(change) for change in changes)
+        found = await self._orchestrator.advance_region(route, [request_key(change) for change in changes])
         rejections = []
         for change in changes:
             key = request_key(change)
             rejection = self._rejection(change, found[key.request_id])
             if rejection is None:
-                observe_end_to_end(self._regions.of(key.locality), change.source_time)
+                observe_end_to_end(route, change.source_time)
             else:
                 rejections.append(rejection)
         return rejections

@@ -12,6 +12,7 @@ from uuid import UUID
 from streams_app import metrics
 from streams_app.databases import Regions
 from streams_app.delivery.retry import until_done
+from streams_app.errors import RegionUnavailableError
 from streams_app.systems.requests.model import Context, Decision, SignalKind
 from streams_app.systems.requests.rules import UnknownRequestTypeError, decide
 from streams_app.systems.requests.store import RequestKey, Store
@@ -43,16 +44,15 @@ class Orchestrator:
         self._clock = clock
 
     async def advance(self, keys: Iterable[RequestKey]) -> dict[UUID, Context | None]:
-        """Give each request its next step, if there is one, and commit it.
+        """Give each request its next step, whatever its region; regions work side by side.
 
-        Returns what each request was before its step; None for one that is not there. Regions work side by side.
-        Raises what is permanent, after the other regions are done.
+        Returns and raises what `advance_region` does; raises after the other regions are done.
         """
         by_region: dict[str, list[RequestKey]] = defaultdict(list)
-        for key in dict.fromkeys(keys):
+        for key in keys:
             by_region[self._regions.of(key.locality)].append(key)
         parts = await asyncio.gather(
-            *(self._advance_region(region, region_keys) for region, region_keys in by_region.items()),
+            *(self.advance_region(region, region_keys) for region, region_keys in by_region.items()),
             return_exceptions=True,
         )
         found: dict[UUID, Context | None] = {}
@@ -62,16 +62,21 @@ class Orchestrator:
             found.update(part)
         return found
 
-    async def _advance_region(self, region: str, keys: list[RequestKey]) -> dict[UUID, Context | None]:
-        found: dict[UUID, Context | None] = {key.request_id: None for key in keys}
-        pending = keys
+    async def advance_region(self, region: str, keys: Iterable[RequestKey]) -> dict[UUID, Context | None]:
+        """Give each request of one region its next step, if there is one, and commit it.
+
+        Returns what each request was before its step; None for one that is not there. Raises RegionUnavailableError
+        when the region is down, else only what is permanent.
+        """
+        pending = list(dict.fromkeys(keys))
+        found: dict[UUID, Context | None] = {key.request_id: None for key in pending}
         for _ in range(MAX_ROUNDS):
             pending = await until_done(
                 lambda: self._round(region, pending, found),  # noqa: B023 (awaited within the iteration)
                 what=f"requests in {region}",
-                on_retry=lambda failure: _failed(region, failure),
+                on_retry=lambda failure: metrics.RETRIES.labels(region, failure).inc(),
+                give_up_on=RegionUnavailableError,
             )
-            metrics.REGION_UP.labels(region).set(1)
             if not pending:
                 return found
         raise TooManyRoundsError(f"{len(pending)} requests in {region} are still refused after {MAX_ROUNDS} rounds")
@@ -81,11 +86,10 @@ class Orchestrator:
     ) -> list[RequestKey]:
         """One attempt at the next step of each key; returns the keys that must be loaded and decided again."""
         with metrics.stage(SYSTEM, "load"):
-            contexts = await self._load(region, keys)
+            contexts = await self._load(region, keys, found)
         with metrics.stage(SYSTEM, "decide"):
             now, decisions = self._clock(), []
             for context in contexts:
-                found[context.request.request_id] = context
                 decision = self._decide(context, now)
                 if decision is not None:
                     decisions.append(decision)
@@ -97,11 +101,16 @@ class Orchestrator:
         self._count(region, [d for d in chosen if d.transition.request_id in made])
         return [RequestKey(d.transition.locality, d.transition.request_id) for d in (*refused, *later)]
 
-    async def _load(self, region: str, keys: Sequence[RequestKey]) -> list[Context]:
+    async def _load(self, region: str, keys: Sequence[RequestKey], found: dict[UUID, Context | None]) -> list[Context]:
+        """The contexts of requests that can be decided now; notes all that are there in `found`."""
         briefs = await self._store.load(region, keys)
+        found.update({brief.request.request_id: brief for brief in briefs})
         acting = [c for c in briefs if self._acts(c)]
         waiting = [c for c in briefs if not self._acts(c)]
-        return waiting + await self._store.complete(region, acting)
+        complete = await self._store.complete(region, acting)
+        # Accounts of another region that is down: the sweeper drives these requests when it is back.
+        metrics.POSTPONED.labels(SYSTEM, region).inc(len(acting) - len(complete))
+        return waiting + complete
 
     def _acts(self, context: Context) -> bool:
         """Whether an automatic step or a cancellation is next: only then do accounts, links and trades matter."""
@@ -156,8 +165,3 @@ def observe_end_to_end(region: str, source_time: float | None) -> None:
     """Record how long ago the source committed the change whose effect is now committed."""
     if source_time is not None:
         metrics.END_TO_END.labels(SYSTEM, region).observe(max(0.0, time.time() - source_time))
-
-
-def _failed(region: str, failure: str) -> None:
-    metrics.REGION_UP.labels(region).set(0)
-    metrics.RETRIES.labels(region, failure).inc()

@@ -15,6 +15,7 @@ import orjson
 
 from streams_app.databases import Databases, Statements, locality_of
 from streams_app.databases.pools import Connection
+from streams_app.errors import is_outage
 from streams_app.systems.requests.model import Account, Context, Decision, RequestType
 from streams_app.systems.requests.rows import account, context, link, trade
 
@@ -42,7 +43,10 @@ class Store:
             return [context(row) for row in await cursor.fetchall()]
 
     async def complete(self, region: str, contexts: Sequence[Context]) -> list[Context]:
-        """The same contexts with links, trades and accounts (wherever these live), and the use of closing accounts."""
+        """The same contexts with links, trades and accounts (wherever these live), and the use of closing accounts.
+
+        Contexts that need an account of another region that cannot be reached are left out.
+        """
         if not contexts:
             return []
         keys = _keys([RequestKey(c.request.locality, c.request.request_id) for c in contexts])
@@ -59,15 +63,32 @@ class Store:
             trades = _grouped(await trade_rows.fetchall(), trade)
             use = {row[1]: (row[2], row[3]) for row in await use_rows.fetchall()} if use_rows else {}
         wanted = {c.request.primary_account_id for c in contexts}
-        accounts = await self._accounts(wanted | {entry.account_id for group in links.values() for entry in group})
-        return [_completed(c, links, trades, accounts, use) for c in contexts]
+        wanted |= {entry.account_id for group in links.values() for entry in group}
+        accounts, unreached = await self._accounts(region, wanted)
+        return [
+            _completed(c, links, trades, accounts, use)
+            for c in contexts
+            if unreached.isdisjoint(entry.account_id for entry in links.get(c.request.request_id, ()))
+        ]
 
-    async def _accounts(self, account_ids: Iterable[UUID]) -> dict[UUID, Account]:
+    async def _accounts(self, home: str, account_ids: Iterable[UUID]) -> tuple[dict[UUID, Account], set[UUID]]:
+        """The accounts that exist, and those whose region, another one than `home`, cannot be reached."""
         by_region: dict[str, list[UUID]] = defaultdict(list)
         for account_id in account_ids:
             by_region[self._databases.regions.of_account(account_id)].append(account_id)
-        parts = await asyncio.gather(*(self._accounts_of(region, ids) for region, ids in by_region.items()))
-        return {row.account_id: row for part in parts for row in part}
+        parts = await asyncio.gather(
+            *(self._accounts_of(region, ids) for region, ids in by_region.items()), return_exceptions=True
+        )
+        accounts: dict[UUID, Account] = {}
+        unreached: set[UUID] = set()
+        for (region, ids), part in zip(by_region.items(), parts, strict=True):
+            if not isinstance(part, BaseException):
+                accounts |= {row.account_id: row for row in part}
+            elif region != home and isinstance(part, Exception) and is_outage(part):
+                unreached.update(ids)
+            else:
+                raise part
+        return accounts, unreached
 
     async def _accounts_of(self, region: str, account_ids: list[UUID]) -> list[Account]:
         async with self._databases.connection(region) as connection:

@@ -62,7 +62,10 @@ class FakeHandler:
         change = decode(raw, SPEC)
         return None if isinstance(change, Resolved) else change
 
-    async def process(self, changes: Sequence[Change]) -> list[Rejection]:
+    def route(self, change: Change) -> str:
+        return "here"
+
+    async def process(self, route: str, changes: Sequence[Change]) -> list[Rejection]:
         if any(change.key in self.broken for change in changes):
             raise ValueError("a rule divides by zero")
         assert all(change.version is not None for change in changes)
