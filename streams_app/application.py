@@ -13,6 +13,7 @@ import psycopg
 from faust.cli.base import cli as faust_cli
 from psycopg_pool import PoolTimeout
 
+from streams_app.commands import dead_letters, replay
 from streams_app.commands.schema import all_topics, migrate_command, topics_command
 from streams_app.commands.verify import verify_command
 from streams_app.databases import Databases
@@ -105,7 +106,14 @@ def _sweeping(
     return sweep
 
 
-COMMANDS: list[click.Command] = [migrate_command, topics_command, verify_command, *requests_commands.COMMANDS]
+COMMANDS: list[click.Command] = [
+    migrate_command,
+    topics_command,
+    verify_command,
+    *dead_letters.COMMANDS,
+    *replay.COMMANDS,
+    *requests_commands.COMMANDS,
+]
 
 
 def add_commands() -> None:

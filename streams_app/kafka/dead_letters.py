@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from aiokafka.errors import KafkaError
 
+from streams_app.delivery.letters import ATTEMPTS, PREFIX, REDRIVE, attempts_of, letter_id
 from streams_app.delivery.ports import DeadLetter
 from streams_app.kafka.app import StreamsApp
 from streams_app.topics import TopicSpec
@@ -42,17 +43,25 @@ class TopicDeadLetterSink:
 
 
 def dead_letter_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
-    """The headers of a dead letter: its own begin with `dead-letter-`, those of the record follow as they were."""
+    """The headers of a dead letter: its own begin with `dead-letter-`, those of the record follow as they were.
+
+    Of headers in the record that bear such a name only what a redrive wrote is kept: the letter it was before.
+    """
     record = letter.record
     own = {
-        "dead-letter-id": f"{record.topic}-{record.partition}-{record.offset}",
+        "dead-letter-id": letter_id(record.topic, record.partition, record.offset),
         "dead-letter-system": letter.system,
         "dead-letter-reason": letter.reason,
         "dead-letter-detail": letter.detail,
         "dead-letter-topic": record.topic,
         "dead-letter-partition": str(record.partition),
         "dead-letter-offset": str(record.offset),
+        ATTEMPTS: str(attempts_of(record.headers or ())),
         "dead-letter-stack": letter.stack,
     }
     headers = [(name, text.encode("utf-8", "replace")[:_MAX_HEADER_BYTES]) for name, text in own.items() if text]
-    return headers + [(name, value) for name, value in record.headers or () if value is not None]
+    return headers + [
+        (name, value)
+        for name, value in record.headers or ()
+        if value is not None and (name == REDRIVE or not name.startswith(PREFIX))
+    ]
