@@ -64,6 +64,7 @@ class Lane:
         self._drain_timeout = drain_timeout
         self._chunks: deque[tuple[TP, Sequence[RecordLike]]] = deque()
         self._buffered = 0
+        self._following: dict[TP, int] = {}
         self._paused: set[TP] = set()
         self._draining = False
         self._in_flight: asyncio.Task[None] | None = None
@@ -71,7 +72,17 @@ class Lane:
         self._wake = asyncio.Event()
 
     def offer(self, tp: TP, records: Sequence[RecordLike], flow: FlowControl) -> None:
-        """Take records of one partition into the buffer; over `buffer_records` the partition is paused."""
+        """Take records of one partition into the buffer; over `buffer_records` the partition is paused.
+
+        Records that the lane already had in this assignment are passed over: when Faust resumes after a rebalance it
+        seeks to the committed offsets a moment after it began to fetch.
+        """
+        following = self._following.get(tp, 0)
+        if records[0].offset < following:
+            records = [record for record in records if record.offset >= following]
+        if not records or self._draining:
+            return
+        self._following[tp] = records[-1].offset + 1
         self._chunks.append((tp, records))
         self._buffered += len(records)
         if self._buffered >= self._buffer_records:
@@ -143,6 +154,7 @@ class Lane:
     def reset(self) -> None:
         """Forget every partition; the lane is ready for a new assignment."""
         self.positions.clear()
+        self._following.clear()
         self._paused.clear()
         self._chunks.clear()
         self._buffered = 0

@@ -88,6 +88,22 @@ async def test_no_position_moves_before_the_batch_is_done(lane, work, flow):
     assert lane.waiting_from(A) is None
 
 
+async def test_records_that_come_again_in_one_assignment_are_passed_over(lane, work, flow):
+    lane.offer(A, records(A, 10, 3), flow)
+    lane.offer(A, records(A, 8, 4), flow)
+    lane.offer(A, records(A, 11, 3), flow)
+    await settle()
+    assert [offset for batch in work.batches for _, offset in batch] == [10, 11, 12, 13]
+    assert lane.positions == {A: 14}
+
+
+async def test_nothing_is_taken_while_partitions_go(lane, work, flow):
+    await lane.drain()
+    lane.offer(A, records(A, 0, 2), flow)
+    await settle()
+    assert work.batches == []
+
+
 async def test_a_full_buffer_pauses_partitions_until_half_is_done(lane, work, flow):
     work.gate.clear()
     for first in range(0, 24, 4):
