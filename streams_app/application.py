@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import Any
 
 import click
-import psycopg
 from faust.cli.base import cli as faust_cli
-from psycopg_pool import PoolTimeout
 
+from streams_app.background import announce_to_prometheus, sweeping, watchdog
 from streams_app.commands import dead_letters, replay
 from streams_app.commands.schema import all_topics, migrate_command, topics_command
 from streams_app.commands.verify import verify_command
 from streams_app.databases import Databases
 from streams_app.delivery.batches import BatchProcessor
-from streams_app.errors import RegionUnavailableError
+from streams_app.errors import is_outage
 from streams_app.kafka.admin import TopicAdmin
 from streams_app.kafka.app import StreamsApp, create_faust_app
 from streams_app.kafka.dead_letters import TopicDeadLetterSink
@@ -26,7 +21,6 @@ from streams_app.kafka.parking import TopicParkingLot
 from streams_app.kafka.versions import ChangelogVersionTable
 from streams_app.observability.logs import logging_config
 from streams_app.observability.pages import Observer, add_pages
-from streams_app.observability.targets import announce, withdraw
 from streams_app.settings import Settings
 from streams_app.systems.requests import commands as requests_commands
 from streams_app.systems.requests.agents import TOPICS, RequestsHandler
@@ -54,13 +48,15 @@ def create_app(settings: Settings) -> StreamsApp:
     processor = BatchProcessor(handler, versions, TopicDeadLetterSink(app, REQUEST_DEAD_LETTERS), parking)
     app.batch_agent("requests", TOPICS, processor.process, settings)
     parking.drain_into(processor.process_parked, settings)
-    add_pages(app, Observer(app, databases, {"requests-versions": versions}, settings.stall_timeout))
+    observer = Observer(app, databases, {"requests-versions": versions}, settings.stall_timeout)
+    add_pages(app, observer)
     app.before_start.append(lambda: _check(settings, databases, book))
     app.after_stop.append(databases.close)
     if settings.prometheus.targets_file is not None:
-        _announce(app, settings.prometheus.targets_file)
+        announce_to_prometheus(app, settings.prometheus.targets_file)
+    app.task(watchdog(app, observer, settings.stall_timeout))
     for region in databases.regions.names:
-        app.task(_sweeping(app, Sweeper(store, orchestrator, book, region), region, settings.sweep_interval))
+        app.task(sweeping(app, Sweeper(store, orchestrator, book, region), region, settings.sweep_interval))
     return app
 
 
@@ -72,38 +68,11 @@ async def _check(settings: Settings, databases: Databases, book: WorkflowBook) -
     for region in databases.regions.names:
         try:
             await check_static_tables(databases, book, region)
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except Exception as error:
+            if not is_outage(error):
+                raise
             # A region that is down stops only its own requests.
             logger.warning("region %s does not answer, its tables are not checked: %s", region, error)
-
-
-def _announce(app: StreamsApp, targets_file: Path) -> None:
-    async def add() -> None:
-        announce(targets_file, f"{app.conf.web_bind}:{app.conf.web_port}")
-
-    async def remove() -> None:
-        withdraw(targets_file, f"{app.conf.web_bind}:{app.conf.web_port}")
-
-    app.before_start.append(add)
-    app.after_stop.append(remove)
-
-
-def _sweeping(
-    app: StreamsApp, sweeper: Sweeper, region: str, interval: float
-) -> Callable[[], Coroutine[Any, Any, None]]:
-    async def sweep() -> None:
-        while not app.should_stop:
-            # Workers sweep the same rows: uneven pauses keep them from doing it at the same moment.
-            await app.sleep(interval * random.uniform(0.7, 1.3))  # noqa: S311
-            try:
-                await sweeper.sweep()
-            except RegionUnavailableError:
-                continue
-            except Exception as error:
-                logger.warning("sweep failed: %s: %s", type(error).__name__, error, extra={"region": region})
-
-    sweep.__name__ = f"sweep-{region}"
-    return sweep
 
 
 COMMANDS: list[click.Command] = [

@@ -27,6 +27,10 @@ class StartError(RuntimeError):
     """Something outside does not fit (a topic, a table, a workflow); the message says what to do."""
 
 
+class StalledError(RuntimeError):
+    """The worker has work and makes no progress: it ends, so that something starts it again."""
+
+
 class RegionUnavailableError(ConnectionError):
     """The region's breaker is open: the region is not even asked."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -40,6 +42,31 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+class RateLimit(logging.Filter):
+    """Lets at most `most` records of one message pass in `seconds`; the first of the next period says how many did not.
+
+    A client that has lost its broker repeats itself some thousand times a second.
+    """
+
+    def __init__(self, most: int = 10, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._most = most
+        self._seconds = seconds
+        self._clock = clock
+        self._seen: dict[tuple[str, int, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record may pass."""
+        key, now = (record.name, record.levelno, str(record.msg)), self._clock()
+        began, count = self._seen.get(key, (now, 0))
+        if now - began >= self._seconds:
+            if count > self._most:
+                record.msg = f"{record.msg} (and {count - self._most} more like it in {now - began:.0f} s)"
+            began, count = now, 0
+        self._seen[key] = (began, count + 1)
+        return count < self._most
+
+
 def logging_config(log_format: str) -> dict[str, Any]:
     """A logging configuration (dictConfig) for Faust's worker."""
     formatter = JsonFormatter if log_format == "json" else TextFormatter
@@ -47,7 +74,8 @@ def logging_config(log_format: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"default": {"()": formatter}},
-        "handlers": {"default": {"class": "logging.StreamHandler", "formatter": "default"}},
+        "filters": {"rate": {"()": RateLimit}},
+        "handlers": {"default": {"class": "logging.StreamHandler", "formatter": "default", "filters": ["rate"]}},
         "root": {"handlers": ["default"], "level": "INFO"},
         "loggers": {
             # These speak of every rebalance step; their warnings are enough.

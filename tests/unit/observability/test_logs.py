@@ -4,7 +4,7 @@ import logging
 
 import orjson
 
-from streams_app.observability.logs import JsonFormatter, TextFormatter
+from streams_app.observability.logs import JsonFormatter, RateLimit, TextFormatter
 
 
 def line(**extra: object) -> logging.LogRecord:
@@ -17,6 +17,24 @@ def test_text_ends_with_the_known_fields_only():
     text = TextFormatter().format(line(region="us-east", offset=7, password="x"))
     assert text.endswith("streams_app: gone wrong [region=us-east offset=7]")
     assert "password" not in text
+
+
+def test_a_message_that_repeats_itself_is_cut_short_and_counted():
+    now = [0.0]
+    limit = RateLimit(most=3, seconds=10, clock=lambda: now[0])
+    assert [limit.filter(line()) for _ in range(1000)].count(True) == 3
+    now[0] = 10.0
+    later = line()
+    assert limit.filter(later)
+    assert "and 997 more like it in 10 s" in later.msg
+
+
+def test_other_messages_pass_beside_it():
+    limit = RateLimit(most=1)
+    assert limit.filter(line())
+    other = line()
+    other.msg = "another thing"
+    assert limit.filter(other)
 
 
 def test_json_is_one_object_a_line():

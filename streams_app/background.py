@@ -1,0 +1,70 @@
+"""What a worker does beside its batches: it sweeps its regions, watches itself, and says where it can be scraped."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from streams_app.errors import RegionUnavailableError, StalledError
+from streams_app.kafka.app import StreamsApp
+from streams_app.observability.pages import Observer
+from streams_app.observability.targets import announce, withdraw
+from streams_app.systems.requests.sweeper import Sweeper
+
+logger = logging.getLogger(__name__)
+
+Task: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+
+def announce_to_prometheus(app: StreamsApp, targets_file: Path) -> None:
+    """Keep the worker's address in the target file as long as it runs."""
+
+    async def add() -> None:
+        announce(targets_file, f"{app.conf.web_bind}:{app.conf.web_port}")
+
+    async def remove() -> None:
+        withdraw(targets_file, f"{app.conf.web_bind}:{app.conf.web_port}")
+
+    app.before_start.append(add)
+    app.after_stop.append(remove)
+
+
+def watchdog(app: StreamsApp, observer: Observer, patience: float) -> Task:
+    """End a worker that has been unhealthy for `patience` seconds, so that something starts it again."""
+
+    async def watch() -> None:
+        stalled_since: float | None = None
+        while not app.should_stop:
+            await app.sleep(1.0)
+            if observer.health().healthy:
+                stalled_since = None
+                continue
+            stalled_since = stalled_since or time.monotonic()
+            if time.monotonic() - stalled_since > patience:
+                # Nothing of what is in flight is acked: another worker, or the next start, does it again.
+                await app.crash(StalledError(f"no progress for {2 * patience:.0f} s although there is work"))
+                return
+
+    return watch
+
+
+def sweeping(app: StreamsApp, sweeper: Sweeper, region: str, interval: float) -> Task:
+    """Sweep a region about every `interval` seconds."""
+
+    async def sweep() -> None:
+        while not app.should_stop:
+            # Workers sweep the same rows: uneven pauses keep them from doing it at the same moment.
+            await app.sleep(interval * random.uniform(0.7, 1.3))  # noqa: S311
+            try:
+                await sweeper.sweep()
+            except RegionUnavailableError:
+                continue
+            except Exception as error:
+                logger.warning("sweep failed: %s: %s", type(error).__name__, error, extra={"region": region})
+
+    sweep.__name__ = f"sweep-{region}"
+    return sweep
