@@ -85,7 +85,8 @@ async def _shadow(settings: Settings, moves: Sequence[Move], as_json: bool) -> i
 
 def _target(options: dict[str, Any]) -> Target:
     names = ("to_earliest", "to_offset", "to_datetime", "by_duration")
-    given = [name for name in names if options[name] not in (None, False)]
+    # Offset 0 is given, too.
+    given = [name for name in names if options[name] is not None and options[name] is not False]
     if len(given) != 1:
         raise click.UsageError("give one of --to-earliest, --to-offset, --to-datetime and --by-duration")
     try:

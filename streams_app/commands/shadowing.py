@@ -46,11 +46,15 @@ async def _parked(settings: Settings) -> set[str]:
     """The records that wait for a region that is down, named as dead letters are."""
     topics = [parked_topic(region).name for region in settings.regions]
     places = await ConsumerGroup(settings).places(topics)
-    stretches = {
-        TopicPartition(p.topic, p.partition): (p.low if p.committed is None else p.committed, p.high) for p in places
+    waiting = {
+        TopicPartition(place.topic, place.partition): (place.committed or place.low, place.high)
+        for place in places
+        if (place.committed or place.low) < place.high
     }
+    if not waiting:
+        return set()
     async with reader(settings.broker_url) as consumer:
-        origins = [unwrapped(record) async for record in records_between(consumer, stretches)]
+        origins = [unwrapped(record) async for record in records_between(consumer, waiting)]
     return {letter_id(origin.topic, origin.partition, origin.offset) for origin in origins}
 
 

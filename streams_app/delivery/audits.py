@@ -51,10 +51,12 @@ def encode_audit(entry: Audit) -> bytes:
         "reason": entry.reason,
         "sha256": entry.digest,
         "sent_as": entry.sent_as,
-        "key_base64": None if entry.key is None else b64encode(entry.key).decode(),
-        "value_base64": None if entry.value is None else b64encode(entry.value).decode(),
     }
-    return orjson.dumps({name: value for name, value in stored.items() if value not in (None, "")})
+    if entry.key is not None:
+        stored["key_base64"] = b64encode(entry.key).decode()
+    if entry.value is not None:
+        stored["value_base64"] = b64encode(entry.value).decode()
+    return orjson.dumps(stored)
 
 
 def decode_audit(data: bytes | None) -> Audit | None:
@@ -66,11 +68,11 @@ def decode_audit(data: bytes | None) -> Audit | None:
             action=Action(row["action"]),
             who=row["who"],
             when=datetime.fromisoformat(row["when"]),
-            reason=row.get("reason", ""),
+            reason=row["reason"],
             key=b64decode(row["key_base64"]) if "key_base64" in row else None,
             value=b64decode(row["value_base64"]) if "value_base64" in row else None,
-            digest=row.get("sha256", ""),
-            sent_as=row.get("sent_as", ""),
+            digest=row["sha256"],
+            sent_as=row["sent_as"],
         )
     except (ValueError, KeyError, TypeError):
         return None

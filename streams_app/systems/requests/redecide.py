@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from streams_app.systems.requests.instructions import following, trade_id
+from streams_app.systems.requests.instructions import following
 from streams_app.systems.requests.model import Account, Context, Head, Signal, Status, Trade, Transition
 from streams_app.systems.requests.recorded import Recorded, Timeline
 from streams_app.systems.requests.rules import changed_by, decide
@@ -157,11 +157,11 @@ def _sure(recorded: Recorded, event: Transition) -> bool:
 
 def _trades(recorded: Recorded, before: tuple[Transition, ...]) -> tuple[Trade, ...]:
     """The request's trades as they were after the events `before`."""
-    generated = any(event.metadata.get("outcome") == "generated" for event in before)
+    # Either the request came with trades, or it made them at a step of its own.
+    unmade = not _made_trades(before) and _made_trades(recorded.events)
     then = tuple(
         replace(trade, status=Status.PENDING) if trade.trade_id in recorded.moved_trades else trade
-        for trade in recorded.trades
-        if generated or trade.trade_id != trade_id(recorded.request.request_id, trade.account_id, trade.symbol)
+        for trade in (() if unmade else recorded.trades)
     )
     for event in before:
         if event.metadata.get("outcome") == "confirmed":
@@ -169,6 +169,10 @@ def _trades(recorded: Recorded, before: tuple[Transition, ...]) -> tuple[Trade, 
         elif event.status in (Status.FAILED, Status.CANCELLED):
             then = following(then, Status.CANCELLED)
     return then
+
+
+def _made_trades(events: tuple[Transition, ...]) -> bool:
+    return any(event.metadata.get("outcome") == "generated" for event in events)
 
 
 def _missing(recorded: Recorded, book: WorkflowBook, seen: int | None) -> Difference | None:

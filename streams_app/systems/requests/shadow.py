@@ -69,8 +69,9 @@ async def shadow(
     letters: Mapping[str, str],
     parked: Collection[str],
 ) -> Comparison:
-    """Run `records` in the shadow. Records are named as dead letters are: `letters` has the reasons of all dead letters,
-    `parked` the records that wait for their region. Raises what psycopg raises."""
+    """Run `records` in the shadow. Records are named as dead letters are: `letters` has the reasons of all letters,
+    `parked` the records that wait for their region. Raises what psycopg raises.
+    """
     result = Comparison()
     seen: dict[RequestKey, int | None] = {}
     asked: dict[str, RequestKey] = {}
