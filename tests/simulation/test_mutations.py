@@ -1,0 +1,176 @@
+"""The simulation sees what it should: with any one guard taken out of the code, some early seed shows harm."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from streams_app.delivery.batches import BatchProcessor
+from streams_app.errors import FailureClass, classify
+from streams_app.kafka.lanes import Lane
+from streams_app.kafka.parking import TopicParkingLot
+from streams_app.systems.requests.agents import RequestsHandler
+from streams_app.systems.requests.orchestrator import Orchestrator
+from tests.contract.memory_store import MemoryStore
+from tests.simulation.parts import Parts
+from tests.simulation.world import run
+
+# Each is seen much earlier; a mutation that needs more would hardly be seen at all.
+SEEDS = 300
+
+
+class NoHeadGuard(MemoryStore):
+    """A head moves wherever it stands."""
+
+    def _head_is_as_read(self, decision: Any) -> bool:
+        return True
+
+
+class NoAccountGuard(MemoryStore):
+    """An account changes whatever its version."""
+
+    def _account_is_as_read(self, decision: Any) -> bool:
+        return True
+
+
+class AckBeforeCommit(Lane):
+    """Positions move when a batch is taken."""
+
+    def _take(self) -> Any:
+        batch, ends = super()._take()
+        self.positions.update(ends)
+        return batch, ends
+
+
+class AckOfBuffered(Lane):
+    """What was only buffered when the partitions went counts as done."""
+
+    async def drain(self) -> None:
+        buffered = {tp: records[-1].offset + 1 for tp, records in self._chunks}
+        await super().drain()
+        self.positions.update(buffered)
+
+
+class AckAfterRevoke(Lane):
+    """A batch that was given up when the partitions went counts as done."""
+
+    taken: Any = None
+
+    def _take(self) -> Any:
+        batch, ends = super()._take()
+        self.taken = ends or self.taken
+        return batch, ends
+
+    async def drain(self) -> None:
+        await super().drain()
+        self.positions.update(self.taken or {})
+
+    def reset(self) -> None:
+        super().reset()
+        self.taken = None
+
+
+class RememberBeforeCommit(BatchProcessor):
+    """Versions count as seen before their effects are committed."""
+
+    async def _apply_by_route(self, changes: Any, origin: Any, parking: Any) -> Any:
+        await self._remember(changes)
+        return await super()._apply_by_route(changes, origin, parking)
+
+
+class UndecodableIsLost(BatchProcessor):
+    """What cannot be decoded is passed over."""
+
+    def _decode(self, records: Any) -> Any:
+        changes, origin, _ = super()._decode(records)
+        return changes, origin, []
+
+
+class RejectionIsLost(RequestsHandler):
+    """What cannot be processed is passed over."""
+
+    async def process(self, route: Any, changes: Any) -> Any:
+        await super().process(route, changes)
+        return []
+
+
+class ParkedIsLost(TopicParkingLot):
+    """Records of a region that is down are acked, and stored nowhere."""
+
+    async def park(self, route: Any, records: Any) -> None:
+        return None
+
+
+class GivesUp(Orchestrator):
+    """A region that does not answer at once is passed over."""
+
+    async def _round(self, region: Any, keys: Any, found: Any) -> Any:
+        try:
+            return await super()._round(region, keys, found)
+        except Exception as error:
+            if classify(error) is FailureClass.PERMANENT:
+                raise
+            return []
+
+
+class AmbiguousIsDone(Orchestrator):
+    """A commit whose answer was lost counts as made."""
+
+    async def _round(self, region: Any, keys: Any, found: Any) -> Any:
+        try:
+            return await super()._round(region, keys, found)
+        except Exception as error:
+            if classify(error) is not FailureClass.AMBIGUOUS:
+                raise
+            return []
+
+
+class RefusedIsDone(Orchestrator):
+    """A decision that a guard refused is not made again."""
+
+    async def _round(self, region: Any, keys: Any, found: Any) -> Any:
+        await super()._round(region, keys, found)
+        return []
+
+
+MUTATIONS = {
+    "no guard on the head": Parts(tables=NoHeadGuard),
+    "no guard on the account": Parts(tables=NoAccountGuard),
+    "ack before commit": Parts(lane=AckBeforeCommit),
+    "ack of what was buffered": Parts(lane=AckOfBuffered),
+    "ack after revoke": Parts(lane=AckAfterRevoke),
+    "remember before commit": Parts(processor=RememberBeforeCommit),
+    "undecodable records are lost": Parts(processor=UndecodableIsLost),
+    "rejections are lost": Parts(handler=RejectionIsLost),
+    "parked records are lost": Parts(parking=ParkedIsLost),
+    "transient failures are given up": Parts(orchestrator=GivesUp),
+    "ambiguous commits are taken for made": Parts(orchestrator=AmbiguousIsDone),
+    "refused decisions are dropped": Parts(orchestrator=RefusedIsDone),
+}
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+    with warnings.catch_warnings():
+        # What killed workers leave behind.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        gc.collect()
+
+
+@pytest.mark.parametrize("parts", MUTATIONS.values(), ids=MUTATIONS.keys())
+def test_a_missing_guard_is_seen(parts):
+    for seed in range(SEEDS):
+        result = run(seed, parts)
+        if result.violations:
+            print(f"seen at seed {seed}: {result.violations[0]}")
+            assert not any("Error" in violation for violation in result.violations)
+            return
+    pytest.fail(f"not seen in {SEEDS} seeds")

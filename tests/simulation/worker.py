@@ -1,0 +1,239 @@
+"""A worker: the real lanes, batches, rules and sweepers behind a consumer that acts as our driver does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from faust.types import TP
+
+from streams_app.databases import Regions
+from streams_app.kafka.lanes import Process as ProcessBatch
+from streams_app.systems.requests.agents import TOPICS
+from streams_app.systems.requests.sweeper import Sweeper
+from streams_app.systems.requests.workflow import WorkflowBook
+from streams_app.topics import TopicSpec, parked_topic
+from tests.simulation.base import Simulation
+from tests.simulation.kafka import Broker, DeadLetters, IllegalGenerationError, Producer, Versions
+from tests.simulation.loop import Process
+from tests.simulation.parts import Parts
+from tests.simulation.store import RegionalStore
+
+COMMIT_INTERVAL = 0.5
+SWEEP_INTERVAL = 5.0
+DRAIN_TIMEOUT = 1.0
+FETCH_RECORDS = 12
+MAX_VALUE_BYTES = 262_144
+
+
+class Worker:
+    """One process of the group."""
+
+    def __init__(
+        self,
+        name: str,
+        simulation: Simulation,
+        broker: Broker,
+        store: RegionalStore,
+        book: WorkflowBook,
+        regions: Regions,
+        parts: Parts,
+    ) -> None:
+        self.name = name
+        self.process = Process(name)
+        self.consumer = self
+        self.producer = Producer(simulation, broker)
+        self._simulation = simulation
+        self._broker = broker
+        self._parts = parts
+        self._lanes: list[Any] = []
+        orchestrator = parts.orchestrator(store, regions, book, simulation.now)
+        handler = parts.handler(orchestrator, book, regions, MAX_VALUE_BYTES)
+        self._versions = Versions(simulation, broker)
+        parking = parts.parking(self, {region: parked_topic(region) for region in regions.names}, store.is_down)
+        letters = DeadLetters(self.producer, broker)
+        processor = parts.processor(handler, self._versions, letters, parking)
+        self.batch_agent("requests", TOPICS, processor.process, None)
+        parking.drain_into(processor.process_parked, None)
+        self._new_sweepers = lambda: [
+            parts.sweeper(store, orchestrator, book, name, simulation.now) for name in regions.names
+        ]
+        self._generation = 0
+        self._committed: dict[TP, int] = {}
+        self._fetch_from: dict[TP, int] = {}
+        self._paused: set[TP] = set()
+        self._flow = asyncio.Event()
+        self._data = asyncio.Event()
+        self._rebalance = asyncio.Event()
+        self._committing: asyncio.Future[None] | None = None
+        self.stopped = False
+
+    def batch_agent(
+        self,
+        name: str,
+        topics: Iterable[TopicSpec],
+        process: ProcessBatch,
+        settings: None,
+        *,
+        drain_timeout: float = DRAIN_TIMEOUT,
+        waits: Callable[[], bool] = lambda: False,
+    ) -> Any:
+        """As StreamsApp.batch_agent, with limits by seed."""
+        rng = self._simulation.rng
+        lane = self._parts.lane(
+            name,
+            frozenset(topic.name for topic in topics),
+            process,
+            batch_size=rng.randint(2, 10),
+            buffer_records=rng.randint(4, 20),
+            drain_timeout=drain_timeout,
+            waits=waits,
+        )
+        self._lanes.append(lane)
+        return lane
+
+    def start(self) -> None:
+        """Run in a process of its own until it is stopped or killed."""
+        for work in (self._consume(), self._run_lanes(), self._fetch(), self._commit_now_and_then()):
+            self._simulation.loop.spawn(self.process, work)
+
+    def start_sweeping(self) -> None:
+        """Sweep every region."""
+        for sweeper in self._new_sweepers():
+            self._simulation.loop.spawn(self.process, self._sweep(sweeper))
+
+    def stop(self) -> None:
+        """Ask for a clean stop."""
+        self.stopped = True
+        self.on_rebalance()
+
+    def on_rebalance(self) -> None:
+        self._rebalance.set()
+
+    def on_data(self) -> None:
+        self._data.set()
+
+    async def _consume(self) -> None:
+        while True:
+            self._rebalance.clear()
+            generation, partitions = await self._broker.group.join(self)
+            await self._assigned(generation, partitions)
+            await self._rebalance.wait()
+            self._flow.clear()
+            await self._give_up_partitions()
+            if self.stopped:
+                await self._broker.call(lambda: self._broker.group.expire(self.name))
+                self._end("stopped")
+                return
+
+    async def _assigned(self, generation: int, partitions: list[TP]) -> None:
+        await self._versions.rebuild({tp.partition for tp in partitions})
+        committed = await self._broker.call(lambda: dict(self._broker.committed))
+        self._generation = generation
+        self._committed = {tp: committed[tp] for tp in partitions}
+        self._fetch_from = dict(self._committed)
+        self._paused = set()
+        self._flow.set()
+        self._data.set()
+
+    async def _give_up_partitions(self) -> None:
+        """As the driver's wait_empty: end or give up what is in flight, then commit what is done."""
+        await asyncio.gather(*(lane.drain() for lane in self._lanes))
+        if self._committing is not None:
+            await self._committing
+        await self._commit()
+        for lane in self._lanes:
+            lane.reset()
+
+    async def _run_lanes(self) -> None:
+        try:
+            await asyncio.gather(*(lane.run(self) for lane in self._lanes))
+        except Exception as error:
+            self._simulation.violated(f"{self.name} ended by {type(error).__name__}: {error}")
+            self._end("crashed")
+
+    def _end(self, how: str) -> None:
+        self._simulation.note(f"workers_{how}", self.name)
+        self._simulation.loop.kill(self.process)
+
+    async def _fetch(self) -> None:
+        rng = self._simulation.rng
+        while True:
+            await self._flow.wait()
+            generation = self._generation
+            records = self._next_records()
+            if not records:
+                self._data.clear()
+                await self._data.wait()
+                continue
+            await asyncio.sleep(0.05 * rng.random())
+            # As in the driver: fetched before a rebalance that has begun since.
+            if self._flow.is_set() and generation == self._generation:
+                for tp, fetched in records.items():
+                    self._lane_of(tp).offer(tp, fetched, self)
+
+    def _lane_of(self, tp: TP) -> Any:
+        return next(lane for lane in self._lanes if tp.topic in lane.topics)
+
+    def lag(self) -> dict[TP, int]:
+        """As the driver's: records of each partition that are not yet done."""
+        lags = {}
+        for tp, position in self._fetch_from.items():
+            waiting = self._lane_of(tp).waiting_from(tp)
+            lags[tp] = max(0, len(self._broker.logs[tp]) - (position if waiting is None else waiting))
+        return lags
+
+    def _next_records(self) -> Mapping[TP, list[object]]:
+        found = {}
+        for tp, position in self._fetch_from.items():
+            fetched = [] if tp in self._paused else self._broker.logs[tp][position : position + FETCH_RECORDS]
+            if fetched:
+                found[tp] = list(fetched)
+                self._fetch_from[tp] = position + len(fetched)
+        return found
+
+    def pause_partitions(self, tps: set[TP]) -> None:
+        self._paused |= tps
+
+    def resume_partitions(self, tps: set[TP]) -> None:
+        self._paused -= tps
+        self._data.set()
+
+    async def _commit_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_INTERVAL)
+            if self._flow.is_set():
+                await self._commit()
+
+    async def _commit(self) -> None:
+        """Commit what is new, one commit at a time."""
+        if self._committing is not None:
+            return
+        offsets = {
+            tp: position
+            for lane in self._lanes
+            for tp, position in lane.positions.items()
+            if tp in self._committed and position > self._committed[tp]
+        }
+        if not offsets:
+            return
+        self._committing = self._simulation.loop.create_future()
+        await self._versions.flush()
+        try:
+            await self._broker.commit(self.name, self._generation, offsets)
+            self._committed.update(offsets)
+        except IllegalGenerationError:
+            self.on_rebalance()
+        done, self._committing = self._committing, None
+        done.set_result(None)
+
+    async def _sweep(self, sweeper: Sweeper) -> None:
+        """As the application's timer does it."""
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL * self._simulation.rng.uniform(0.7, 1.3))
+            try:
+                driven = await sweeper.sweep()
+                self._simulation.note("swept", f"{self.name} {driven}", driven)
+            except Exception as error:
+                self._simulation.note("sweeps_failed", f"{self.name} {type(error).__name__}")
