@@ -224,6 +224,9 @@ def _edited(case: Case) -> bytes:
     if case.value is None or text.encode() != case.value:
         raise StartError(f"{case.letter.id} is not printable text: `show --raw` writes it, `--value-file` reads it")
     edited = click.edit(text)
+    # Editors end a file with a newline; a value that had none keeps none.
+    if edited is not None and not text.endswith("\n"):
+        edited = edited.removesuffix("\n")
     if edited is None or edited == text:
         raise StartError("the editor left the value as it was: nothing is changed")
     return edited.encode()

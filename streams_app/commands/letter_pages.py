@@ -67,7 +67,8 @@ def print_case(case: Case) -> None:
             console.print(Text(text), soft_wrap=True)
     if trail:
         columns = ("when", "who", "action", "reason", "sha256", "sent_as")
-        print_table("What was done", columns, [[entry[column] for column in columns] for entry in trail])
+        rows = [[{**entry, "sha256": entry["sha256"][:12]}[column] for column in columns] for entry in trail]
+        print_table("What was done", columns, rows)
 
 
 def _about(letter: Letter) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class TopicDeadLetterSink:
         )
 
 
-def dead_letter_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
+def dead_letter_headers(letter: DeadLetter) -> list[tuple[str, bytes | None]]:
     """The headers of a dead letter: its own begin with `dead-letter-`, those of the record follow as they were.
 
     Of headers in the record that bear such a name only what a redrive wrote is kept: the letter it was before.
@@ -59,9 +59,6 @@ def dead_letter_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
         ATTEMPTS: str(attempts_of(record.headers or ())),
         "dead-letter-stack": letter.stack,
     }
-    headers = [(name, text.encode("utf-8", "replace")[:_MAX_HEADER_BYTES]) for name, text in own.items() if text]
-    return headers + [
-        (name, value)
-        for name, value in record.headers or ()
-        if value is not None and (name == REDRIVE or not name.startswith(PREFIX))
-    ]
+    cut = {name: text.encode("utf-8", "replace")[:_MAX_HEADER_BYTES] for name, text in own.items() if text}
+    kept = [item for item in record.headers or () if item[0] == REDRIVE or not item[0].startswith(PREFIX)]
+    return [*cut.items(), *kept]

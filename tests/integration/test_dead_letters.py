@@ -7,6 +7,8 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -16,9 +18,16 @@ from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
 from deploy.local import Stack
+from streams_app.changefeed import Record
 from streams_app.commands.dead_letters import dead_letters_group
 from streams_app.databases import Databases
+from streams_app.delivery.audits import Action, Audit
+from streams_app.delivery.letters import Case, letter_of
+from streams_app.delivery.ports import DeadLetter
+from streams_app.errors import StartError
 from streams_app.kafka.admin import bootstrap_servers
+from streams_app.kafka.dead_letters import dead_letter_headers
+from streams_app.kafka.letter_store import LetterWriter
 from streams_app.settings import Settings
 from streams_app.systems.requests.model import RequestType
 from streams_app.systems.requests.store import RequestKey
@@ -51,7 +60,7 @@ async def listed(*arguments: str) -> list[dict[str, Any]]:
 async def poison(settings: Settings, topic: str, key: str, *values: bytes) -> list[str]:
     """Send values under one key, and wait until each is a dead letter; returns the letters' ids."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap_servers(settings.broker_url)) as producer:
-        headers = [("trace", b"\x01\xff"), ("dead-letter-topic", b"forged")]
+        headers = [("trace", b"\x01\xff"), ("null", None), ("dead-letter-topic", b"forged")]
         places = [await producer.send_and_wait(topic, value, key.encode(), headers=headers) for value in values]
     ids = [f"{place.topic}-{place.partition}-{place.offset}" for place in places]
 
@@ -105,7 +114,7 @@ async def test_a_corrected_record_is_redriven_in_order_and_its_request_completes
         first, second = await poison(settings, NEW_REQUESTS.name, key, b"\x00 first", b'{"second": 1')
         shown = json.loads(await dead_letters("show", first, "--json"))
         assert (shown["reason"], shown["value"], shown["attempts"]) == ("not_json", "0x00206669727374", 1)
-        assert shown["headers"] == [["trace", "0x01ff"]]
+        assert shown["headers"] == [["trace", "0x01ff"], ["null", "(none)"]]
         assert (await dead_letters("show", second, "--raw")) == '{"second": 1'
 
         assert f"comes after {first}" in await dead_letters("redrive", second, "--yes", status=1)
@@ -163,7 +172,7 @@ async def test_what_dies_again_is_a_new_letter_with_more_attempts_before_later_o
     assert (again["attempts"], later["attempts"]) == (2, 1)
     shown = json.loads(await dead_letters("show", again["id"], "--json"))
     assert shown["redrive_of"] == first
-    assert shown["headers"] == [["trace", "0x01ff"]]
+    assert shown["headers"] == [["trace", "0x01ff"], ["null", "(none)"]]
     assert again["id"] in await dead_letters("redrive", second, "--yes", status=1)
 
     assert "2 dropped" in await dead_letters("drop", again["id"], second, "--reason", "never was a change")
@@ -187,7 +196,9 @@ async def eventually_found(check: Any) -> Any:
     return found
 
 
-async def test_letters_are_chosen_by_what_they_are(settings: Settings, workers: Workers) -> None:
+async def test_letters_are_chosen_by_what_they_are(
+    settings: Settings, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workers.start()[0].await_ready()
     key = str(uuid4())
     [bad] = await poison(settings, REQUEST_STATUS.name, key, b"not json")
@@ -203,3 +214,26 @@ async def test_letters_are_chosen_by_what_they_are(settings: Settings, workers: 
     assert "choose them by" in await dead_letters("redrive", "--yes", status=2)
     assert "ISO 8601" in await dead_letters("list", "--since", "yesterday", status=2)
     assert "give --value-file" in await dead_letters("edit", bad, status=2)
+    monkeypatch.setenv("EDITOR", "sed -i s/not/is/")
+    await dead_letters("edit", bad, "--editor", "--key", "new key")
+    shown = json.loads(await dead_letters("show", bad, "--json"))
+    assert (shown["corrected_value"], shown["corrected_key"], shown["value"]) == ("is json", "new key", "not json")
+    assert "left the value as it was" in await dead_letters("edit", bad, "--editor", status=1)
+
+
+async def test_a_second_operator_ends_the_first_one(settings: Settings) -> None:
+    entry = Audit("none", Action.DROP, "first", datetime.now(UTC))
+    async with LetterWriter(settings, ()) as first, LetterWriter(settings, ()):
+        with pytest.raises(StartError, match="somebody else"):
+            await first.note([entry])
+    assert "none" not in await dead_letters("list", "--id", "none", "--json")
+
+
+async def test_a_letter_goes_to_no_topic_but_those_that_are_read(settings: Settings) -> None:
+    record = Record("streams_app-requests-versions-changelog", 0, 1, b"k", b"v", timestamp=1)
+    headers = dead_letter_headers(DeadLetter("requests", record, "forged"))
+    letter = letter_of(replace(record, headers=tuple(headers)))
+    assert letter is not None
+    async with LetterWriter(settings, [NEW_REQUESTS.name]) as writer:
+        with pytest.raises(StartError, match="changelog: not a topic"):
+            await writer.redrive([Case(letter)], "somebody", lambda sent: None)

@@ -32,7 +32,7 @@ from streams_app.delivery.ports import DeadLetter
 from streams_app.kafka.dead_letters import dead_letter_headers
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-HEADERS = (("trace", b"\x01\xff"), ("empty", b""))
+HEADERS = (("trace", b"\x01\xff"), ("empty", b""), ("null", None))
 
 
 def buried(record: Record, reason: str = "not_json") -> Record:
