@@ -13,6 +13,9 @@ from click.testing import CliRunner
 from deploy.local import Stack
 from deploy.local.scraped import total_of
 from streams_app.commands.replay import replay_command
+from streams_app.delivery.replays import Move
+from streams_app.errors import StartError
+from streams_app.kafka.group import ConsumerGroup
 from streams_app.kafka.reading import reader, records_between, whole_topics
 from streams_app.settings import Settings
 from streams_app.systems.requests import checks, rules
@@ -52,6 +55,9 @@ async def test_replay(
     refused = await replay("--to-earliest", "--yes", status=1)
     assert "active: 1 members" in refused
     assert "Stop all workers" in refused
+    # A worker that joins between the check and the move: the broker refuses.
+    with pytest.raises(StartError, match="nothing was moved"):
+        await ConsumerGroup(settings).move([Move(REQUEST_STATUS.name, 0, 1, 0)])
     worker.stop()
     before = await log_rows(databases)
 

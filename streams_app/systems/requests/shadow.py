@@ -13,7 +13,7 @@ from streams_app.delivery.letters import letter_id
 from streams_app.delivery.ports import Rejected
 from streams_app.delivery.sequencer import sequence_number
 from streams_app.systems.requests.agents import request_key
-from streams_app.systems.requests.recorded import load_recorded
+from streams_app.systems.requests.recorded_store import load_recorded
 from streams_app.systems.requests.redecide import Difference, redecide
 from streams_app.systems.requests.store import RequestKey
 from streams_app.systems.requests.workflow import WorkflowBook
