@@ -60,8 +60,9 @@ class TopicParkingLot:
         positions, parked = self._lanes[route].positions, self._parked[route]
         if any(positions.get(tp, 0) <= offset for tp, offset in parked.items()):
             return True
-        topic = self._topics[route].name
-        return any(lag for tp, lag in self._app.consumer.lag().items() if tp.topic == topic)
+        topic, lag = self._topics[route].name, self._app.consumer.lag()
+        # Just assigned, its end not yet known: something may be parked there.
+        return any(lag.get(tp, 1) for tp in self._app.consumer.assignment() if tp.topic == topic)
 
     async def park(self, route: str, records: Sequence[RecordLike]) -> None:
         """Store records of a route, each on the partition it came from. Raises ConnectionError, to be tried again."""
