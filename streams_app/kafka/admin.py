@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams_app.errors import StartError
 from streams_app.topics import KEYED, TopicSpec
+
+# Seconds after which a new topic that nobody sees is the caller's to report.
+_VISIBLE_AFTER = 15.0
 
 
 def bootstrap_servers(broker_url: str) -> str:
@@ -64,7 +69,14 @@ class TopicAdmin:
             for name, code, *message in response.topic_errors:
                 if code not in (0, 36):  # 36: somebody else created it at the same time
                     raise StartError(f"topic {name} cannot be created: error {code} {message}")
+            await self._visible({spec.name for spec in missing})
         return [spec.name for spec in missing]
+
+    async def _visible(self, names: set[str]) -> None:
+        """Wait until the brokers know of new topics: the answer to their creation comes earlier."""
+        deadline = time.monotonic() + _VISIBLE_AFTER
+        while not names <= set(await self._client.list_topics()) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
     async def check(self, specs: Iterable[TopicSpec]) -> None:
         """Raises StartError when a topic is missing or has another number of partitions."""
