@@ -74,7 +74,7 @@ class TopicParkingLot:
         self._parked[route].update(stored)
 
     async def _send(self, topic: str, record: RecordLike) -> tuple[TP, int]:
-        headers = [*wrapped_headers(record), *((name, value) for name, value in record.headers or () if value)]
+        headers = [*wrapped_headers(record), *(record.headers or ())]
         place = await self._app.producer.send_and_wait(topic, record.key, record.value, record.partition, None, headers)
         return TP(topic, record.partition), place.offset
 
