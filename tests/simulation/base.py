@@ -92,11 +92,13 @@ class Server:
         self.simulation = simulation
         self.process = Process(name)
 
-    def call(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
-        """The result of `work`, done at the server after some time and answered after some more."""
+    def call(self, work: Callable[[], Any], delay: float | None = None) -> asyncio.Future[Any]:
+        """The result of `work`, done at the server after some time (`delay`) and answered after some more."""
         loop = self.simulation.loop
         future = loop.create_future()
-        loop.call_later(self.delay(), self._serve, work, future, context=self.process.context)
+        loop.call_later(
+            self.delay() if delay is None else delay, self._serve, work, future, context=self.process.context
+        )
         return future
 
     def delay(self) -> float:

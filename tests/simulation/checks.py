@@ -7,6 +7,9 @@ from uuid import UUID
 
 from faust.types import TP
 
+from streams_app.changefeed import Change
+from streams_app.delivery.sequencer import sequence_number
+from streams_app.systems.requests.agents import request_key
 from streams_app.systems.requests.model import Head
 from tests.simulation import invariants
 from tests.simulation.kafka import Place
@@ -21,6 +24,21 @@ class Checks:
     def __init__(self, world: World) -> None:
         self._world = world
         self._violated = world.simulation.violated
+        self._processed: dict[str, int] = {}
+
+    def processed(self, change: Change) -> None:
+        """Called for every change that a handler is done with: a feed in order is processed in order."""
+        version = sequence_number(change)
+        place = f"{change.topic}/{change.partition}@{change.offset}"
+        self._world.simulation.note("processed", f"{place}: {change.key} {version or ''}")
+        key = request_key(change)
+        excused = self._world.is_poisoned(key) or key in self._world.disturbed
+        if version is None or excused or self._world.simulation.chances.cockroachdb:
+            return
+        before = self._processed.get(change.key, 0)
+        if version > before + 1:
+            self._violated(f"{change.key}: change {version} is processed, of the earlier ones only {before}")
+        self._processed[change.key] = max(before, version)
 
     def commit(self, tp: TP, old: int, new: int) -> None:
         """Called for every accepted commit: nothing below it may still wait for its effect."""
@@ -47,7 +65,8 @@ class Checks:
             return f"{change.key.request_id} has no first event"
         if isinstance(change.row, Head) and head is not None and head.seq_num <= change.row.seq_num:
             runs = self._world.book.by_link[change.row.link_id][1].run is not None
-            if runs and not self._is_parked(change.key.request_id, change.row.seq_num):
+            disturbed = change.key in self._world.disturbed
+            if runs and not disturbed and not self._is_parked(change.key.request_id, change.row.seq_num):
                 return f"{change.key.request_id} is still at step {head.seq_num}"
         return None
 

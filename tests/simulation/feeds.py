@@ -94,7 +94,8 @@ class Feed:
     def _put(self, change: Committed) -> None:
         topic = envelopes.TOPIC_OF[change.table]
         partition, key, value = self._envelope(topic)(change, self._broker.partitions)
-        self._broker.append(topic, partition, key, value, change)
+        record = self._broker.append(topic, partition, key, value, change)
+        self._simulation.note("sent", f"{topic}/{partition}@{record.offset}: {change.key.request_id}")
         if self._simulation.chances.cockroachdb and self._simulation.rng.random() < 0.03:
             self._broker.append(topic, partition, None, envelopes.resolved(change), None)
 

@@ -13,7 +13,7 @@ from streams_app.changefeed import Record
 from streams_app.delivery.ports import DeadLetter
 from streams_app.kafka.parking import unwrapped
 from streams_app.systems.requests.agents import TOPICS
-from streams_app.topics import parked_topic
+from streams_app.topics import REQUEST_DEAD_LETTERS, parked_topic
 from tests.simulation.base import Server, Simulation
 from tests.simulation.databases import Committed
 
@@ -221,11 +221,14 @@ class Versions:
 
 
 class Producer:
-    """A worker's producer: it may fail before or after a record is stored."""
+    """A worker's producer: what is sent at one moment to one topic arrives in order, or fails as a whole."""
 
     def __init__(self, simulation: Simulation, broker: Broker) -> None:
         self._simulation = simulation
         self._broker = broker
+        #: Of the last sends to a topic: when they were made, whether they arrive, whether the answer does.
+        self._last: dict[str, tuple[float, bool, bool]] = {}
+        self._arrival = 0.0
 
     async def send_and_wait(
         self,
@@ -238,17 +241,21 @@ class Producer:
     ) -> Record:
         """Park a record: no other goes this way. Raises KafkaError."""
         parked = Record(topic, partition, 0, key, value, tuple(headers))
-        record: Record = await self.store("parked", lambda: self._broker.park(parked))
+        record: Record = await self.store(topic, "parked", lambda: self._broker.park(parked))
         return record
 
-    async def store(self, kind: str, work: Callable[[], Any]) -> Any:
+    async def store(self, topic: str, kind: str, work: Callable[[], Any]) -> Any:
         """The result of `work`, done by the broker. Raises KafkaError."""
-        chance = self._simulation.chances.storing
-        if self._simulation.happens(chance):
+        loop, chance = self._simulation.loop, self._simulation.chances.storing
+        if topic not in self._last or self._last[topic][0] < loop.time():
+            self._last[topic] = loop.time(), not self._simulation.happens(chance), not self._simulation.happens(chance)
+        _, arrives, answered = self._last[topic]
+        if not arrives:
             self._simulation.note(f"{kind}_not_stored")
             raise KafkaConnectionError("the broker is away")
-        result = await self._broker.call(work)
-        if self._simulation.happens(chance):
+        self._arrival = max(self._arrival, loop.time() + self._broker.delay())
+        result = await self._broker.call(work, self._arrival - loop.time())
+        if not answered:
             self._simulation.note(f"{kind}_stored_unanswered")
             raise KafkaConnectionError("the answer was lost")
         return result
@@ -264,6 +271,8 @@ class DeadLetters:
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         sent = list(letters)
         try:
-            await self._producer.store("dead_letters", lambda: self._broker.dead_letters.extend(sent))
+            await self._producer.store(
+                REQUEST_DEAD_LETTERS.name, "dead_letters", lambda: self._broker.dead_letters.extend(sent)
+            )
         except KafkaConnectionError as error:
             raise ConnectionError(str(error)) from error

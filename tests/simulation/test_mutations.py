@@ -106,6 +106,15 @@ class ParkedIsLost(TopicParkingLot):
         return None
 
 
+class ParkedIsOvertaken(TopicParkingLot):
+    """A partition that was just assigned counts as one where nothing is parked."""
+
+    def holds(self, route: str) -> bool:
+        return self._is_down(route) or any(
+            lag for tp, lag in self._app.consumer.lag().items() if tp.topic == self._topics[route].name
+        )
+
+
 class GivesUp(Orchestrator):
     """A region that does not answer at once is passed over."""
 
@@ -148,6 +157,7 @@ MUTATIONS = {
     "undecodable records are lost": Parts(processor=UndecodableIsLost),
     "rejections are lost": Parts(handler=RejectionIsLost),
     "parked records are lost": Parts(parking=ParkedIsLost),
+    "parked records are overtaken": Parts(parking=ParkedIsOvertaken),
     "transient failures are given up": Parts(orchestrator=GivesUp),
     "ambiguous commits are taken for made": Parts(orchestrator=AmbiguousIsDone),
     "refused decisions are dropped": Parts(orchestrator=RefusedIsDone),

@@ -1,4 +1,7 @@
-"""Ten thousand worlds, each on its own schedule of faults: nothing is lost, nothing happens twice, nothing is stuck."""
+"""Ten thousand worlds, each on its own schedule of faults: nothing is lost, nothing happens twice, nothing is stuck.
+
+SIMULATION_SEEDS and SIMULATION_FIRST_SEED choose more worlds, or others.
+"""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Customers:
         return UUID(int=self._rng.getrandbits(128), version=4)
 
     def wishes(self) -> list[Wish]:
-        """Three to six requests."""
+        """A handful of requests."""
         makers = (
             self._onboarding,
             self._email,
@@ -90,7 +90,8 @@ class Customers:
         )
         if self.crowded:
             makers = (self._email, self._email, self._email, self._strategy, self._rebalance)
-        made = [self._rng.choice(makers)() for _ in range(self._rng.randint(3, 6))]
+        count = self._rng.randint(5, 8) if self.crowded else self._rng.randint(3, 6)
+        made = [self._rng.choice(makers)() for _ in range(count)]
         return [self._in_company(wish, [other for other in made if other is not wish]) for wish in made]
 
     def _in_company(self, wish: Wish, others: list[Wish]) -> Wish:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from faust.types import TP
 
+from streams_app.changefeed import Change
 from streams_app.databases import Regions
+from streams_app.delivery.ports import Rejection
 from streams_app.kafka.lanes import Process as ProcessBatch
-from streams_app.systems.requests.agents import TOPICS
+from streams_app.systems.requests.agents import TOPICS, RequestsHandler
 from streams_app.systems.requests.sweeper import Sweeper
 from streams_app.systems.requests.workflow import WorkflowBook
 from streams_app.topics import TopicSpec, parked_topic
@@ -23,8 +25,26 @@ from tests.simulation.store import RegionalStore
 COMMIT_INTERVAL = 0.5
 SWEEP_INTERVAL = 5.0
 DRAIN_TIMEOUT = 1.0
+FIRST_ANSWER = 0.1
 FETCH_RECORDS = 12
 MAX_VALUE_BYTES = 262_144
+
+
+class Watched:
+    """The handler, and somebody who is told which changes it is done with."""
+
+    def __init__(self, handler: RequestsHandler, on_processed: Callable[[Change], None]) -> None:
+        self._handler = handler
+        self._on_processed = on_processed
+        self.system, self.decode, self.route = handler.system, handler.decode, handler.route
+
+    async def process(self, route: str, changes: Sequence[Change]) -> list[Rejection]:
+        rejections = await self._handler.process(route, changes)
+        rejected = [rejection.change for rejection in rejections]
+        for change in changes:
+            if change not in rejected:
+                self._on_processed(change)
+        return rejections
 
 
 class Worker:
@@ -39,6 +59,7 @@ class Worker:
         book: WorkflowBook,
         regions: Regions,
         parts: Parts,
+        on_processed: Callable[[Change], None],
     ) -> None:
         self.name = name
         self.process = Process(name)
@@ -53,7 +74,7 @@ class Worker:
         self._versions = Versions(simulation, broker)
         parking = parts.parking(self, {region: parked_topic(region) for region in regions.names}, store.is_down)
         letters = DeadLetters(self.producer, broker)
-        processor = parts.processor(handler, self._versions, letters, parking)
+        processor = parts.processor(Watched(handler, on_processed), self._versions, letters, parking)
         self.batch_agent("requests", TOPICS, processor.process, None)
         parking.drain_into(processor.process_parked, None)
         self._new_sweepers = lambda: [
@@ -62,6 +83,7 @@ class Worker:
         self._generation = 0
         self._committed: dict[TP, int] = {}
         self._fetch_from: dict[TP, int] = {}
+        self._end_known_from: dict[TP, float] = {}
         self._paused: set[TP] = set()
         self._flow = asyncio.Event()
         self._data = asyncio.Event()
@@ -133,6 +155,9 @@ class Worker:
         self._generation = generation
         self._committed = {tp: committed[tp] for tp in partitions}
         self._fetch_from = dict(self._committed)
+        # The end of a partition is known from the first answer about it.
+        rng, now = self._simulation.rng, self._simulation.loop.time()
+        self._end_known_from = {tp: now + FIRST_ANSWER * rng.random() for tp in partitions}
         self._paused = set()
         self._flow.set()
         self._data.set()
@@ -176,10 +201,16 @@ class Worker:
     def _lane_of(self, tp: TP) -> Any:
         return next(lane for lane in self._lanes if tp.topic in lane.topics)
 
+    def assignment(self) -> set[TP]:
+        """As the consumer's: the worker's partitions."""
+        return set(self._committed)
+
     def lag(self) -> dict[TP, int]:
         """As the driver's: records of each partition that are not yet done."""
-        lags = {}
+        lags, now = {}, self._simulation.loop.time()
         for tp, position in self._fetch_from.items():
+            if now < self._end_known_from[tp]:
+                continue
             waiting = self._lane_of(tp).waiting_from(tp)
             lags[tp] = max(0, len(self._broker.logs[tp]) - (position if waiting is None else waiting))
         return lags

@@ -68,6 +68,8 @@ class World:
         self.broker.check_commit = self.checks.commit
         self.sweeping = simulation.chances.sweeping_from_start
         self.wishes: dict[RequestKey, Wish] = {}
+        #: Requests that a bad record may name: a version made up hides the true ones of its batch.
+        self.disturbed: set[RequestKey] = set()
         #: Why each bad record is refused.
         self.bad: dict[Place, str] = {}
         self._customers = Customers(simulation.rng)
@@ -82,7 +84,7 @@ class World:
         self._names += 1
         store = RegionalStore(self.simulation, self.databases, REGIONS)
         outside = (self.simulation, self.broker, store)
-        worker = Worker(f"worker-{self._names}", *outside, self.book, REGIONS, self.parts)
+        worker = Worker(f"worker-{self._names}", *outside, self.book, REGIONS, self.parts, self.checks.processed)
         self.workers.append(worker)
         self.simulation.note("workers", worker.name)
         worker.start()
@@ -112,7 +114,7 @@ class World:
 
     async def _come(self, wish: Wish) -> None:
         simulation, rng = self.simulation, self.simulation.rng
-        await asyncio.sleep((0.3 if self._customers.crowded else BUSY_SECONDS / 2) * rng.random())
+        await asyncio.sleep((0.1 if self._customers.crowded else BUSY_SECONDS / 2) * rng.random())
         request = Request(
             wish.request_id,
             wish.account.locality,
@@ -156,9 +158,10 @@ class World:
         rng, broker = self.simulation.rng, self.broker
         for _ in range(self.simulation.chances.bad_records):
             await asyncio.sleep(3 * rng.random())
-            good = [key for key in self.wishes if key.request_id not in self.database_of(key).poisoned]
+            good = [key for key in self.wishes if not self.is_poisoned(key) and key not in self.disturbed]
             if good:
                 key = rng.choice(good)
+                self.disturbed.add(key)
                 topic, raw_key, value, reason = bad_record(rng, key.request_id, key.locality)
                 record = broker.append(topic, rng.randrange(broker.partitions), raw_key, value, None)
                 self.bad[TP(topic, record.partition), record.offset] = reason
