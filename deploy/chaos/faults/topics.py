@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 from dataclasses import dataclass
 from random import Random
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 
+from deploy.chaos.errors import ChaosError
 from deploy.chaos.faults.base import Fault
 from deploy.chaos.system import System
+from deploy.demo.run import APPLICATION
+from deploy.local.layout import PROJECT
 from streams_app.commands.schema import TABLES
 from streams_app.kafka.admin import TopicAdmin, bootstrap_servers
 from streams_app.settings import Settings
-from streams_app.systems.requests.agents import TOPICS
 from streams_app.topics import changelog_topic
 
-# A killed worker is a member of its group until its session ends.
+# Seconds; a killed worker is a member of its group until its session ends.
 LIMIT = 30.0
 
 
@@ -36,7 +37,7 @@ class Replay(Fault):
     def inject(self, system: System) -> None:
         """Stop, and go back."""
         system.workers.resize(0)
-        asyncio.run(_to_the_beginning(system.settings))
+        _to_the_beginning()
 
     def heal(self, system: System) -> None:
         """Start."""
@@ -72,23 +73,16 @@ class TableLost(Fault):
         return "workers kill -9, the table's changelog deleted"
 
 
-async def _to_the_beginning(settings: Settings) -> None:
-    """Commit offset 0 of every partition for the workers' group, once its last member is gone."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers(settings.broker_url), group_id=settings.app_id, enable_auto_commit=False
-    )
-    async with consumer:
-        places = [TopicPartition(topic.name, n) for topic in TOPICS for n in range(settings.topic_partitions)]
-        consumer.assign(places)
-        deadline = time.monotonic() + LIMIT
-        while True:
-            try:
-                await consumer.commit(dict.fromkeys(places, 0))
-                return
-            except KafkaError:
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(0.5)
+def _to_the_beginning() -> None:
+    """The application's own command, tried until the group's last member is gone. Raises ChaosError."""
+    deadline = time.monotonic() + LIMIT
+    while True:
+        command = [*APPLICATION, "replay", "--to-earliest", "--yes"]
+        done = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if done.returncode == 0:
+            return
+        if time.monotonic() > deadline:
+            raise ChaosError(f"replay is refused:\n{done.stdout.decode()}{done.stderr.decode()}")
 
 
 async def _changelogs_anew(settings: Settings) -> None:
