@@ -25,7 +25,7 @@ from tests.simulation.store import RegionalStore
 COMMIT_INTERVAL = 0.5
 SWEEP_INTERVAL = 5.0
 DRAIN_TIMEOUT = 1.0
-FIRST_ANSWER = 0.1
+FIRST_ANSWER = 0.2
 FETCH_RECORDS = 12
 MAX_VALUE_BYTES = 262_144
 
@@ -196,6 +196,7 @@ class Worker:
             # As in the driver: fetched before a rebalance that has begun since.
             if self._flow.is_set() and generation == self._generation:
                 for tp, fetched in records.items():
+                    self._fetch_from[tp] += len(fetched)
                     self._lane_of(tp).offer(tp, fetched, self)
 
     def _lane_of(self, tp: TP) -> Any:
@@ -221,7 +222,6 @@ class Worker:
             fetched = [] if tp in self._paused else self._broker.logs[tp][position : position + FETCH_RECORDS]
             if fetched:
                 found[tp] = list(fetched)
-                self._fetch_from[tp] = position + len(fetched)
         return found
 
     def pause_partitions(self, tps: set[TP]) -> None:
