@@ -39,6 +39,8 @@ class Chances:
         self.histories = int(some(2.5))
         #: Of a table that is rebuilt: nothing, or only a beginning of its changelog, is there.
         self.table_loss = some(0.8)
+        #: Seconds, at most, until the first answer about a partition that a worker got.
+        self.first_answer = 0.5 if rng.random() < 0.25 else 0.0
         self.bad_records = int(some(6))
         self.poison = rng.random() < 0.25
         self.sweeping_from_start = rng.random() < 0.3

@@ -25,7 +25,6 @@ from tests.simulation.store import RegionalStore
 COMMIT_INTERVAL = 0.5
 SWEEP_INTERVAL = 5.0
 DRAIN_TIMEOUT = 1.0
-FIRST_ANSWER = 0.2
 FETCH_RECORDS = 12
 MAX_VALUE_BYTES = 262_144
 
@@ -89,7 +88,7 @@ class Worker:
         self._data = asyncio.Event()
         self._rebalance = asyncio.Event()
         self._committing: asyncio.Future[None] | None = None
-        self.stopped = False
+        self.stopped = self.sweeps = False
 
     def batch_agent(
         self,
@@ -122,6 +121,7 @@ class Worker:
 
     def start_sweeping(self) -> None:
         """Sweep every region."""
+        self.sweeps = True
         for sweeper in self._new_sweepers():
             self._simulation.loop.spawn(self.process, self._sweep(sweeper))
 
@@ -156,8 +156,8 @@ class Worker:
         self._committed = {tp: committed[tp] for tp in partitions}
         self._fetch_from = dict(self._committed)
         # The end of a partition is known from the first answer about it.
-        rng, now = self._simulation.rng, self._simulation.loop.time()
-        self._end_known_from = {tp: now + FIRST_ANSWER * rng.random() for tp in partitions}
+        rng, first = self._simulation.rng, self._simulation.chances.first_answer
+        self._end_known_from = {tp: self._simulation.loop.time() + first * rng.random() for tp in partitions}
         self._paused = set()
         self._flow.set()
         self._data.set()

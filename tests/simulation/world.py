@@ -88,8 +88,15 @@ class World:
         self.workers.append(worker)
         self.simulation.note("workers", worker.name)
         worker.start()
-        if self.sweeping:
-            worker.start_sweeping()
+        self._sweep_somewhere()
+
+    def _sweep_somewhere(self) -> None:
+        """Two workers are enough to meet each other."""
+        sweeping = [worker for worker in self.running() if worker.sweeps]
+        for worker in self.running():
+            if self.sweeping and not worker.sweeps and len(sweeping) < 2:
+                worker.start_sweeping()
+                sweeping.append(worker)
 
     def running(self) -> list[Worker]:
         """Workers that are neither dead nor paused nor stopping."""
@@ -183,11 +190,10 @@ class World:
         """Nobody says anything any more: deadlines pass, and the sweeps make an end of what waits."""
         loop = self.simulation.loop
         loop.jump(LONGEST_DEADLINE)
-        if not self.sweeping:
-            self.sweeping = True
-            for worker in self.running():
-                worker.start_sweeping()
+        self.sweeping = True
+        self._sweep_somewhere()
         await nemesis.run(5.0)
+        self._sweep_somewhere()
         for second in range(1, int(PATIENCE)):
             if not self.open_requests():
                 break
