@@ -29,13 +29,14 @@ PATIENCE = 120.0
 def await_recovery(readings: Readings, regions: Sequence[str], ended: datetime) -> float:
     """Wait until the fault that ended at `ended` is recovered; returns how long that took, in seconds from here.
 
-    Recovered means: every request of every region that stood at an automatic step when the fault ended, and so waited
-    for a worker, has been moved on by a committed transition. One partition that nobody works on, or one region
-    without commits, is therefore not recovered, however busy the others are. A region without such requests has
-    nothing to recover. Read from request_status_head of each region's server. Raises ChaosError after PATIENCE.
+    Recovered means, in every region: each request that stood at an automatic step when the fault ended, and so waited
+    for a worker, has been moved on by a committed transition; and so has one that was written after the end, which
+    proves the whole path. One partition that nobody works on, or one region without commits or changes, is
+    therefore not recovered, however busy the others are. Read from each region's server; the load must go on in all
+    regions meanwhile. Raises ChaosError after PATIENCE.
     """
     started = time.monotonic()
-    while any(readings.waiting(region, ended) != 0 for region in regions):
+    while not all(readings.waiting(region, ended) == 0 and readings.flows(region, ended) for region in regions):
         if time.monotonic() - started > PATIENCE:
             left = {region: readings.waiting(region, ended) for region in regions}
             raise ChaosError(f"not recovered after {PATIENCE:.0f} s: {left} requests still wait for a worker")

@@ -57,6 +57,11 @@ class Readings:
         rows = self._read(region, SQL["waiting"], {"links": self._automatic, "before": before})
         return None if rows is None else int(rows[0][0])
 
+    def flows(self, region: str, since: datetime) -> bool:
+        """Whether a request of `region` that was written after `since` has been moved on by a worker."""
+        rows = self._read(region, SQL["flows"], {"since": since})
+        return rows is not None and bool(rows[0][0])
+
     def open_steps(self) -> str:
         """Where requests stand that have not ended, in words."""
         words = []
