@@ -40,7 +40,7 @@ class Chances:
         #: Of a table that is rebuilt: nothing, or only a beginning of its changelog, is there.
         self.table_loss = some(0.8)
         #: Seconds, at most, until the first answer about a partition that a worker got.
-        self.first_answer = 0.5 if rng.random() < 0.25 else 0.0
+        self.first_answer = 0.5 if rng.random() < 0.4 else 0.0
         self.bad_records = int(some(6))
         self.poison = rng.random() < 0.25
         self.sweeping_from_start = rng.random() < 0.3

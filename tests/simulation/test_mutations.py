@@ -21,7 +21,7 @@ from tests.simulation.parts import Parts
 from tests.simulation.world import run
 
 # Each is seen much earlier; a mutation that needs more would hardly be seen at all.
-SEEDS = 600
+SEEDS = 1000
 
 
 class NoHeadGuard(MemoryStore):
