@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import secrets
+import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from rich.console import Console
@@ -23,7 +26,7 @@ from deploy.local import REGIONS, Stack, StackError
 from deploy.local.layout import PROJECT
 
 ROOT = PROJECT / ".local" / "chaos"
-KEPT = PROJECT / ".local" / "chaos-failed"
+KEPT = PROJECT / ".local" / "chaos-logs"
 
 # Requests a second: the workers of a small machine keep up with it and have time left to catch up after a fault.
 RATE = 40.0
@@ -84,23 +87,39 @@ def _region(system: System, cut: Cut, console: Console) -> int:
 
 
 def _guarded(system: System, word: str, run: Callable[[], int]) -> int:
-    """Run; keep the logs of a failure, and leave nothing behind."""
-    try:
-        status = run()
-        if status:
+    """Run alone in this checkout; leave the logs, and nothing else, behind."""
+    with _alone() as alone:
+        if not alone:
+            print(f"{word} FAILED another run is under way in this checkout")
+            return 1
+        try:
+            return run()
+        except (ChaosError, StackError) as error:
+            first, _, rest = str(error).partition("\n")
+            print(f"{rest}\nThe logs are in {KEPT}\n{word} FAILED {first}")
+            return 1
+        except KeyboardInterrupt:
+            print(f"{word} FAILED interrupted")
+            return 130
+        finally:
+            system.stop()
+            shutil.rmtree(KEPT, ignore_errors=True)
             keep(system.stack, KEPT)
-        return status
-    except (ChaosError, StackError) as error:
-        keep(system.stack, KEPT)
-        print(f"{error}\nThe logs are in {KEPT}")
-        print(f"{word} FAILED {str(error).partition(chr(10))[0]}")
-        return 1
-    except KeyboardInterrupt:
-        print(f"{word} FAILED interrupted")
-        return 130
-    finally:
-        system.stop()
-        system.stack.clean()
+            system.stack.clean()
+
+
+@contextmanager
+def _alone() -> Iterator[bool]:
+    """Whether no other run uses the stack; while inside, none can begin to."""
+    path = ROOT.with_suffix(".lock")
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
