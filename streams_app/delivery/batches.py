@@ -21,6 +21,7 @@ from streams_app.delivery.ports import (
     DeadLetter,
     DeadLetterSink,
     Handler,
+    Mark,
     ParkingLot,
     Rejected,
     Rejection,
@@ -163,12 +164,12 @@ class BatchProcessor:
         await until_done(operation, what=what, on_retry=lambda failure: metrics.RETRIES.labels("kafka", failure).inc())
 
     async def _remember(self, done: Sequence[Change]) -> None:
-        versions: dict[int, dict[str, int]] = defaultdict(dict)
+        marks: dict[int, dict[str, Mark]] = defaultdict(dict)
         for change in done:
-            version = sequence_number(change)
-            if version is not None:
-                versions[change.partition][change.key] = version
-        for partition, remembered in versions.items():
+            if sequence_number(change) is not None:
+                assert change.version is not None
+                marks[change.partition][change.key] = Mark(change.version)
+        for partition, remembered in marks.items():
             await self._versions.remember(partition, remembered)
 
     def _count(self, records: int, sequenced: Sequenced, done: Sequence[Change]) -> None:

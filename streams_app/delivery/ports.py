@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from streams_app.changefeed import Change, RecordLike
+from streams_app.changefeed import Change, RecordLike, Version
 
 
 class Rejected(ValueError):  # noqa: N818 (the name says what happened to the record)
@@ -47,15 +47,28 @@ class DeadLetterSink(Protocol):
         ...
 
 
-class VersionTable(Protocol):
-    """The highest version seen per key: a cache that may be lost or stale, never a source of truth."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is remembered of a key: the highest version seen.
 
-    def get(self, key: str) -> int | None:
-        """The highest version remembered for `key`."""
+    `dead` is the highest version set aside while the key's changes go to the dead letters. `ended`: the key
+    reached a terminal state and may be forgotten after a while.
+    """
+
+    version: Version
+    dead: Version | None = None
+    ended: bool = False
+
+
+class VersionTable(Protocol):
+    """What was seen of each key: a cache that may be lost or stale, never a source of truth."""
+
+    def get(self, key: str) -> Mark | None:
+        """What is remembered of `key`."""
         ...
 
-    async def remember(self, partition: int, versions: Mapping[str, int]) -> None:
-        """Remember versions of keys of one partition; called only after their effects are committed."""
+    async def remember(self, partition: int, marks: Mapping[str, Mark]) -> None:
+        """Remember keys of one partition; called only after their effects are committed."""
         ...
 
 

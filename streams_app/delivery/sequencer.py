@@ -34,7 +34,8 @@ def sequence(changes: Sequence[Change], seen: VersionTable) -> Sequenced:
             continue
         before = highest.get(change.key)
         if before is None:
-            before = seen.get(change.key) or 0
+            mark = seen.get(change.key)
+            before = mark.version.major if mark is not None else 0
         if version <= before:
             result.duplicates.append(change)
             continue

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from streams_app.changefeed import Version
+from streams_app.delivery.ports import Mark
 from streams_app.kafka.app import StreamsApp
 from streams_app.topics import changelog_topic
 
@@ -23,17 +25,17 @@ class ChangelogVersionTable:
         self._topic = changelog_topic(app.conf.id, name).name
         self._table: Any = app.Table(name, partitions=partitions, key_type=str, value_type=int)
 
-    def get(self, key: str) -> int | None:
-        """The highest version remembered for `key`."""
+    def get(self, key: str) -> Mark | None:
+        """What is remembered of `key`."""
         version: int | None = self._table.data.get(key)
-        return version
+        return None if version is None else Mark(Version(version))
 
-    async def remember(self, partition: int, versions: Mapping[str, int]) -> None:
-        """Remember versions of keys of one partition. The producer is flushed before offsets are committed."""
+    async def remember(self, partition: int, marks: Mapping[str, Mark]) -> None:
+        """Remember keys of one partition. The producer is flushed before offsets are committed."""
         data, producer = self._table.data, self._app.producer._ensure_producer()
         batch = producer.create_batch()
-        for key, version in versions.items():
-            data[key] = version
+        for key, mark in marks.items():
+            version = data[key] = mark.version.major
             record = {"key": orjson.dumps(key), "value": orjson.dumps(version), "timestamp": None}
             if batch.append(**record) is None:
                 await producer.send_batch(batch, self._topic, partition=partition)

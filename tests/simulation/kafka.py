@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
 from streams_app.changefeed import Record
-from streams_app.delivery.ports import DeadLetter
+from streams_app.delivery.ports import DeadLetter, Mark
 from streams_app.kafka.parking import unwrapped
 from streams_app.systems.requests.agents import TOPICS
 from streams_app.topics import REQUEST_DEAD_LETTERS, parked_topic
@@ -190,15 +190,15 @@ class Versions:
     def __init__(self, simulation: Simulation, broker: Broker) -> None:
         self._simulation = simulation
         self._broker = broker
-        self._data: dict[str, int] = {}
+        self._data: dict[str, Mark] = {}
         self._unsent: list[asyncio.Future[Any]] = []
 
-    def get(self, key: str) -> int | None:
+    def get(self, key: str) -> Mark | None:
         return self._data.get(key)
 
-    async def remember(self, partition: int, versions: Mapping[str, int]) -> None:
-        self._data.update(versions)
-        written = dict(versions)
+    async def remember(self, partition: int, marks: Mapping[str, Mark]) -> None:
+        self._data.update(marks)
+        written = dict(marks)
         self._unsent.append(self._broker.call(lambda: self._broker.changelog.append((partition, written))))
         await asyncio.sleep(0)
 

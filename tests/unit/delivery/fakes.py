@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from streams_app.changefeed import Change, FeedSpec, Record, RecordLike, Resolved, decode
-from streams_app.delivery.ports import DeadLetter, Rejection
+from streams_app.changefeed import Change, FeedSpec, Record, RecordLike, Resolved, Version, decode
+from streams_app.delivery.ports import DeadLetter, Mark, Rejection
 
 SPEC = FeedSpec(key_column="request_id", version_column="seq_num")
 
@@ -26,11 +26,12 @@ class FakeVersions:
         self.seen: dict[str, int] = {}
         self.writes: list[tuple[int, dict[str, int]]] = []
 
-    def get(self, key: str) -> int | None:
-        return self.seen.get(key)
+    def get(self, key: str) -> Mark | None:
+        return Mark(Version(self.seen[key])) if key in self.seen else None
 
-    async def remember(self, partition: int, versions: Mapping[str, int]) -> None:
-        self.writes.append((partition, dict(versions)))
+    async def remember(self, partition: int, marks: Mapping[str, Mark]) -> None:
+        versions = {key: mark.version.major for key, mark in marks.items()}
+        self.writes.append((partition, versions))
         self.seen.update(versions)
 
 
