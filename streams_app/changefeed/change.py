@@ -5,7 +5,7 @@ A row is handed on as the source wrote it (JSON types); only the key becomes tex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, make_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
@@ -179,13 +179,21 @@ class Resolved:
 
 if TYPE_CHECKING:
     new_change = Change
+    new_version = Version
 else:
-    # A frozen dataclass sets each field through object.__setattr__, which costs five times a plain assignment:
-    # a twin without the freeze is filled instead, and then made a Change.
-    _Draft = make_dataclass("_Draft", [field.name for field in fields(Change)], slots=True)
 
-    def new_change(*values: Any) -> Change:
-        """Return a Change of these values, given in the order of its fields."""
-        change = _Draft(*values)
-        change.__class__ = Change
-        return change
+    def _maker(kind: type) -> Callable[..., Any]:
+        """Return what makes a frozen dataclass of its values, all given, in the order of its fields.
+
+        A frozen dataclass sets each field through object.__setattr__, which costs five times a plain assignment:
+        a twin without the freeze is filled instead, and then made one of its kind.
+        """
+
+        def freeze(draft: Any) -> None:
+            draft.__class__ = kind
+
+        names = [field.name for field in fields(kind)]
+        return make_dataclass(f"_{kind.__name__}Draft", names, slots=True, namespace={"__post_init__": freeze})
+
+    new_change = _maker(Change)
+    new_version = _maker(Version)

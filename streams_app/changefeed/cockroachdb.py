@@ -16,8 +16,9 @@ from streams_app.changefeed.change import (
     Resolved,
     Row,
     Undecodable,
-    Version,
+    VersionKind,
     new_change,
+    new_version,
 )
 from streams_app.changefeed.keys import Key, is_array, read_key, require_key
 from streams_app.changefeed.text import optional_text
@@ -29,6 +30,9 @@ _QUERY_OPS: Final = {"insert": Op.INSERT, "update": Op.UPDATE, "upsert": Op.UPSE
 # The row's own commit first: the other two carry the time of the scan in an initial scan or a backfill.
 _CLOCKS: Final = ("mvcc_timestamp", "updated", "ts_hlc")
 _NANOSECONDS: Final = 1e9
+# A member looked up in its enum costs as much as a call.
+_UPSERT: Final = Op.UPSERT
+_HLC: Final = VersionKind.HLC
 
 
 def matches_enriched(value: Row) -> bool:
@@ -38,7 +42,7 @@ def matches_enriched(value: Row) -> bool:
 
 def matches_wrapped(value: Row) -> bool:
     """Tell a wrapped envelope: `after`, and nothing that a changefeed's options do not add."""
-    return "after" in value and value.keys() <= _WRAPPED_FIELDS
+    return "after" in value and _WRAPPED_FIELDS.issuperset(value)
 
 
 def matches_row(record: RecordLike, value: Row) -> bool:
@@ -76,12 +80,12 @@ def decode_wrapped(record: RecordLike, value: Row, spec: FeedSpec) -> Change:
     after, before = _row(value, "after"), _row(value, "before")
     if after is None:
         op = Op.DELETE
-    elif _is_scanned(value):
+    elif "mvcc_timestamp" in value and _is_scanned(value):
         op = Op.READ
     elif "before" in value:
         op = Op.INSERT if before is None else Op.UPDATE
     else:
-        op = Op.UPSERT
+        op = _UPSERT
     return _change(record, spec, _full_key(record, value, spec), op, rows=(before, after), meta=value)
 
 
@@ -126,17 +130,20 @@ def _change(
     require_key(after, key[0], spec.key_column)
     require_key(before, key[0], spec.key_column)
     clock = _clock(meta)
+    version = versions.sequence(after, spec.version_column)
+    if version is None and clock is not None:
+        version = new_version(*clock, _HLC)
     return new_change(
         record.topic,
         record.partition,
         record.offset,
         key[0],
-        versions.sequence(after, spec.version_column) or clock,
+        version,
         op,
         before,
         after,
         tuple(record.headers),
-        clock.major / _NANOSECONDS if clock else None,
+        clock[0] / _NANOSECONDS if clock else None,
         optional_text(meta.get("table_name")),
         _region(after or before, meta),
         key[1],
@@ -159,10 +166,10 @@ def _full_key(record: RecordLike, value: Row, spec: FeedSpec) -> Key:
     return key, tuple(sent) if isinstance(sent, list) else parts
 
 
-def _clock(meta: Row) -> Version | None:
+def _clock(meta: Row) -> tuple[int, int] | None:
     for name in _CLOCKS:
         if name in meta:
-            return versions.hybrid_clock(meta[name])
+            return versions.clock_parts(meta[name])
     return None
 
 

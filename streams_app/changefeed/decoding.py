@@ -23,14 +23,15 @@ def decode(record: RecordLike, spec: FeedSpec = _DEFAULT) -> Change | Resolved:
         return cockroachdb.decode_key_only(record, spec)
     if type(value) is not dict:
         raise Undecodable("not_an_object", f"the value is {type(value).__name__}")
-    if debezium.matches(value):
-        return debezium.decode(record, value, spec)
-    return _decode_cockroachdb(record, value, spec)
+    if "op" in value:
+        if debezium.matches(value):
+            return debezium.decode(record, value, spec)
+        if cockroachdb.matches_enriched(value):
+            return cockroachdb.decode_enriched(record, value, spec)
+    return _decode_plain(record, value, spec)
 
 
-def _decode_cockroachdb(record: RecordLike, value: Row, spec: FeedSpec) -> Change | Resolved:
-    if cockroachdb.matches_enriched(value):
-        return cockroachdb.decode_enriched(record, value, spec)
+def _decode_plain(record: RecordLike, value: Row, spec: FeedSpec) -> Change | Resolved:
     if cockroachdb.matches_wrapped(value):
         return cockroachdb.decode_wrapped(record, value, spec)
     if cockroachdb.matches_row(record, value):

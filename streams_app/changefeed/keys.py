@@ -48,11 +48,13 @@ def require_key(row: Row | None, key: str, column: str) -> None:
 
 def _json_key(raw: bytes, spec: FeedSpec) -> Key:
     try:
-        value = unwrapped(parse(raw, spec))
+        value = parse(raw, spec)
     except Undecodable as error:
         if error.reason == "not_json":
             raise Undecodable("bad_key", error.detail) from error
         raise
+    if type(value) is dict:
+        value = unwrapped(value)
     if isinstance(value, list):
         return _key_text(value[-1] if value else None), tuple(value)
     if isinstance(value, dict):

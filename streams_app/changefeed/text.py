@@ -20,9 +20,11 @@ def parse(raw: bytes, spec: FeedSpec) -> Any:
     """
     if len(raw) > spec.max_value_bytes:
         raise Undecodable("oversized", f"{len(raw)} bytes, at most {spec.max_value_bytes} are read")
+    objects = raw.count(b"{")
     try:
         value = orjson.loads(raw)
-        canonical = orjson.dumps(value)
+        # Only an object can say a name twice.
+        canonical = orjson.dumps(value) if objects else raw
     except orjson.JSONDecodeError as error:
         raise Undecodable(_why_not_json(raw, error), str(error)) from error
     except orjson.JSONEncodeError as error:
@@ -34,7 +36,7 @@ def parse(raw: bytes, spec: FeedSpec) -> Any:
     if raw.rfind(b"\\u0000") >= 0 and _holds_nul(value):
         raise Undecodable("nul_in_text", _NUL)
     # Nesting needs brackets, and few messages have as many as the limit.
-    if raw.count(b"{") + raw.count(b"[") > spec.max_depth and _deeper_than(value, spec.max_depth):
+    if objects + raw.count(b"[") > spec.max_depth and _deeper_than(value, spec.max_depth):
         raise Undecodable("too_deep", f"nested deeper than {spec.max_depth}")
     return value
 

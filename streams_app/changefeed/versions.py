@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import re
+from functools import lru_cache
 from typing import Any, Final
 
-from streams_app.changefeed.change import Row, Undecodable, Version, VersionKind
+from streams_app.changefeed.change import Row, Undecodable, Version, VersionKind, new_version
 
-_HLC: Final = re.compile(r"([0-9]{1,19})\.([0-9]{10})")
+_WALL_DIGITS: Final = 19
+_LOGICAL_DIGITS: Final = 10
 _INT8_MAX: Final = 2**63 - 1
+# A member looked up in its enum costs as much as a call.
+_SEQ: Final = VersionKind.SEQ
+_HLC: Final = VersionKind.HLC
+_LSN: Final = VersionKind.LSN
 
 
 def sequence(row: Row | None, column: str | None) -> Version | None:
@@ -18,12 +23,12 @@ def sequence(row: Row | None, column: str | None) -> Version | None:
     """
     if column is None or row is None or column not in row:
         return None
-    return Version(_integer(row[column], column), 0, VersionKind.SEQ)
+    return _numbered(_integer(row[column], column))
 
 
 def log_position(lsn: Any) -> Version | None:
     """Return the version of a PostgreSQL log position, if there is one. Raises Undecodable: bad_version."""
-    return None if lsn is None else Version(_integer(lsn, "lsn"), 0, VersionKind.LSN)
+    return None if lsn is None else new_version(_integer(lsn, "lsn"), 0, _LSN)
 
 
 def hybrid_clock(timestamp: Any) -> Version:
@@ -31,10 +36,24 @@ def hybrid_clock(timestamp: Any) -> Version:
 
     The parts are compared as integers: a float would merge neighbours. Raises Undecodable: bad_version.
     """
-    found = _HLC.fullmatch(timestamp) if isinstance(timestamp, str) else None
-    if found is None:
-        raise Undecodable("bad_version", "not an HLC timestamp")
-    return Version(int(found[1]), int(found[2]), VersionKind.HLC)
+    wall, logical = clock_parts(timestamp)
+    return new_version(wall, logical, _HLC)
+
+
+def clock_parts(timestamp: Any) -> tuple[int, int]:
+    """Return wall nanoseconds and logical counter of an HLC text. Raises Undecodable: bad_version."""
+    if type(timestamp) is str:
+        wall, _, logical = timestamp.partition(".")
+        digits = wall.isdigit() and logical.isdigit() and timestamp.isascii()
+        if digits and len(wall) <= _WALL_DIGITS and len(logical) == _LOGICAL_DIGITS:
+            return int(wall), int(logical)
+    raise Undecodable("bad_version", "not an HLC timestamp")
+
+
+@lru_cache(maxsize=4096)
+def _numbered(number: int) -> Version:
+    """The version of a sequence number: most are small and come again with every key."""
+    return Version(number, 0, _SEQ)
 
 
 def _integer(value: Any, name: str) -> int:
