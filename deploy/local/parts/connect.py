@@ -141,6 +141,8 @@ class Connect(Part):
             "status.storage.replication.factor": 1,
             "status.storage.partitions": 2,
             "exactly.once.source.support": "enabled",
+            # What a killed worker left open hides the offsets topic from the next one until this has passed (else 60 s).
+            "producer.transaction.timeout.ms": 10_000,
             # A missing topic is our mistake: with one made on the fly the partition count would be wrong.
             "topic.creation.enable": "false",
             # Secrets: one file per role, and no other file.

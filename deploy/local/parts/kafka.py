@@ -91,6 +91,8 @@ class Kafka(Part):
             # Fewer partitions of the internal topics start sooner; nothing here needs fifty.
             "offsets.topic.num.partitions": 8,
             "transaction.state.log.num.partitions": 8,
+            # How often transactions that ran out of time are looked for.
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
             "group.initial.rebalance.delay.ms": 0,
             # A broker that was killed is let in again after this session ends.
             "broker.session.timeout.ms": 3000,
