@@ -31,6 +31,10 @@ class StalledError(RuntimeError):
     """The worker has work and makes no progress: it ends, so that something starts it again."""
 
 
+class FencedError(RuntimeError):
+    """Another worker has the partitions now: nothing of the batch may be acked, and nothing more be written."""
+
+
 class RegionUnavailableError(ConnectionError):
     """The region's breaker is open: the region is not even asked."""
 

@@ -46,7 +46,11 @@ RETRIES = Counter("streams_retries", "Attempts that failed and were made again, 
 POOL_CONNECTIONS = Gauge("streams_pool_connections", "Connections of the region's pool", ["region", "state"])
 POOL_WAITING = Gauge("streams_pool_waiting", "Tasks that wait for a connection of the region's pool", ["region"])
 TABLE_KEYS = Gauge("streams_table_keys", "Keys in a changelog-backed table of this worker", ["table"])
-RECOVERY_SECONDS = Gauge("streams_recovery_seconds", "Seconds the last recovery of the tables took", [])
+RECOVERY_SECONDS = Gauge("streams_recovery_seconds", "Seconds the last recovery of a table took", ["table"])
+RECOVERY_REMAINING = Gauge(
+    "streams_recovery_remaining", "Changelog records that a table still has to read before work goes on", ["table"]
+)
+CHANGELOG_SKIPPED = Counter("streams_changelog_skipped", "Changelog records that no worker wrote, skipped", ["table"])
 BACKLOG = Gauge(
     "streams_backlog", "Rows that wait: requests past their deadline, by region", ["system", "kind", "region"]
 )
@@ -58,6 +62,11 @@ POSTPONED = Counter(
     "streams_postponed",
     "Requests left to the sweeper, because another region that they need is down",
     ["system", "region"],
+)
+TRANSACTIONS = Counter(
+    "streams_transactions",
+    "Kafka transactions: committed, aborted (an error; what became of it is looked up), fenced (not ours any more)",
+    ["system", "outcome"],
 )
 
 
