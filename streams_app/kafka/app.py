@@ -10,6 +10,7 @@ import faust
 
 from streams_app.errors import StartError
 from streams_app.kafka.lanes import Lane, Process
+from streams_app.kafka.services import Tables, Worker
 from streams_app.settings import Settings
 from streams_app.topics import TopicSpec
 
@@ -20,6 +21,8 @@ class StreamsApp(faust.App):  # type: ignore[misc]
     """A Faust app whose batch agents receive whole lists of records."""
 
     lanes: list[Lane]
+    #: Seconds that what is in flight may take when partitions go.
+    drain_timeout: float
     #: Run before a worker starts; what they raise stops the start.
     before_start: list[Callable[[], Awaitable[None]]]
     #: Run when everything else of a worker has stopped.
@@ -92,7 +95,8 @@ def create_faust_app(settings: Settings) -> StreamsApp:
         broker_commit_interval=settings.commit_interval,
         # A dead worker's partitions move after the session; Faust's 60 s would be an outage.
         broker_session_timeout=settings.session_timeout,
-        broker_heartbeat_interval=settings.session_timeout / 4,
+        # Those that live hear of a dead one with their next heartbeat.
+        broker_heartbeat_interval=settings.session_timeout / 10,
         broker_rebalance_timeout=max(settings.drain_timeout + 10, settings.session_timeout),
         broker_max_poll_records=settings.batch_size * 2,
         consumer_auto_offset_reset="earliest",
@@ -113,8 +117,11 @@ def create_faust_app(settings: Settings) -> StreamsApp:
         web_router_enabled=False,
         web_tables_enabled=False,
         worker_redirect_stdouts=False,
+        TableManager=Tables,
+        Worker=Worker,
     )
     app.lanes = []
+    app.drain_timeout = settings.drain_timeout
     app.before_start = []
     app.after_stop = []
     return app

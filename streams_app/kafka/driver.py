@@ -1,11 +1,13 @@
 """Faust's transport with a second path: whole record lists of batch topics go to lanes, all else stays stock.
 
-Registered as `batches://` under the entry point group `faust.transports`.
+Registered as `batches://` under the entry point group `faust.transports`. On both paths a position moves only past what
+is done, positions are committed before partitions are given up, and nothing is committed for them afterwards.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,6 +17,12 @@ from faust.types import TP
 from mode import Service
 
 from streams_app.kafka.lanes import Lane
+from streams_app.kafka.watermark import Watermark
+
+# Seconds a commit may take. Twice that and the drain of a batch in flight fit into the rebalance timeout.
+COMMIT_TIMEOUT = 4.0
+# Milliseconds a fetch waits for records. Faust's 1500 delay the first records of partitions that have just come.
+FETCH_MAX_WAIT = 500
 
 
 class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -25,7 +33,18 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]
         # Sources write in transactions (Connect with exactly-once): what they abort must not be seen. Faust has no
         # setting for it outside its own transactions, and reads this attribute only when the client starts.
         consumer._isolation_level = "read_committed"
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT
         return consumer
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT):
+                committed: bool = await super()._commit(offsets)
+                return committed
+        except TimeoutError:
+            # Left to itself it would wait for the broker for ever, and every later commit behind it.
+            self.log.warning("no commit within %.0f s: tried again", COMMIT_TIMEOUT)
+            return False
 
     def next_fetch(self, tp: TP) -> tuple[int | None, int | None]:
         """The next offset to fetch of a partition, and the end that may be read; None while unknown."""
@@ -42,6 +61,13 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
     """Hands record lists of batch topics to lanes and commits the lanes' positions."""
 
     _thread: ConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._watermarks: dict[TP, Watermark] = {}
+        # What the broker has confirmed in this assignment. Faust's own book counts failed commits, too.
+        self._confirmed: dict[TP, int] = {}
+        self._all_confirmed_at = time.monotonic()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -79,29 +105,97 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
             # Fetched before a rebalance that has begun since: the positions are sought again after it.
             elif self.flow_active and generation == self.app.consumer_generation_id and batch:
                 lane.offer(TP(tp.topic, tp.partition), batch, self)
+                self._show_in_monitor(TP(tp.topic, tp.partition), batch)
         return rest
 
+    def _show_in_monitor(self, tp: TP, batch: Sequence[Any]) -> None:
+        """What Faust's monitor counts per message, once per record list."""
+        monitor = self.app.monitor
+        monitor.messages_received_total += len(batch)
+        monitor.messages_received_by_topic[tp.topic] += len(batch)
+        monitor.tp_read_offsets[tp] = batch[-1].offset
+        monitor.track_tp_end_offset(tp, self.highwater(tp))
+
+    def _to_message(self, tp: TP, record: Any) -> Any:
+        message = super()._to_message(tp, record)
+        if self.app.topics.acks_enabled_for(record.topic):
+            self._watermarks.setdefault(TP(tp.topic, tp.partition), Watermark()).delivered(message)
+        return message
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing: watermarks go by what was delivered, and Faust counts the record behind a gap as acked."""
+
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
-        yield from super()._filter_tps_with_pending_acks(topics)
-        for lane in self.lanes:
-            for tp in list(lane.positions):
-                if topics is None or tp in topics or tp.topic in topics:
-                    yield tp
+        known = [*self._watermarks, *(tp for lane in self.lanes for tp in lane.positions)]
+        return (tp for tp in known if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
         lane = self.lane_of(tp.topic)
         if lane is not None:
             return lane.positions.get(tp)
-        offset: int | None = super()._new_offset(tp)
-        return offset
+        # Faust's lists of acked offsets would grow for ever, now that nothing reads them.
+        self._acked.pop(tp, None)
+        self._acked_index.pop(tp, None)
+        watermark = self._watermarks.get(tp)
+        return None if watermark is None else watermark.advance()
+
+    def _should_commit(self, tp: TP, offset: int) -> bool:
+        return offset > self._confirmed.get(tp, -1)
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        committed: bool = await super()._commit(offsets)
+        if committed:
+            self._confirmed.update(offsets)
+        return committed
+
+    def _uncommitted(self) -> dict[TP, int]:
+        due: dict[TP, int] = self._filter_committable_offsets(self._filter_tps_with_pending_acks())
+        return due
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit the positions (of some topics). Returns whether anything was committed."""
+        due = self._uncommitted()
+        committed: bool = await super().force_commit(topics, start_new_transaction)
+        if not any(self._should_commit(tp, offset) for tp, offset in due.items()):
+            self._all_confirmed_at = time.monotonic()
+        return committed
+
+    @property
+    def seconds_uncommitted(self) -> float:
+        """For how many seconds something that is done has not been committed; 0.0 when all of it is."""
+        return time.monotonic() - self._all_confirmed_at if self._uncommitted() else 0.0
 
     async def wait_empty(self) -> None:
         """Partitions go, or the worker stops: end or give up what is in flight, then commit what is done."""
-        await asyncio.gather(*(lane.drain() for lane in self.lanes))
-        await self.maybe_wait_for_commit_to_finish()
-        await super().wait_empty()
+        await asyncio.gather(self._drain_agents(), *(lane.drain() for lane in self.lanes))
+        await self._commit_before_leaving()
+        self._watermarks.clear()
+        self._confirmed.clear()
+        self._all_confirmed_at = time.monotonic()
         for lane in self.lanes:
             lane.reset()
+
+    async def _drain_agents(self) -> None:
+        """Wait for the events that stock agents have in hand. Faust waits for ever, past the rebalance timeout."""
+        deadline = time.monotonic() + self.app.drain_timeout
+        while self._unacked_messages and time.monotonic() < deadline:
+            await self._wait_for_ack(timeout=1)
+            self._clean_unacked_messages()
+        if self._unacked_messages:
+            self.log.warning("%d events are given up after the drain timeout, un-acked", len(self._unacked_messages))
+            self._unacked_messages.clear()
+
+    async def _commit_before_leaving(self) -> None:
+        if self._commit_fut is not None:
+            await asyncio.wait({self._commit_fut}, timeout=COMMIT_TIMEOUT)
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT):
+                await self.force_commit()
+        except TimeoutError:
+            pass
+        uncommitted = self._uncommitted()
+        if uncommitted:
+            self.log.warning("%d partitions go without a last commit, records will come again", len(uncommitted))
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Stock topics only: Faust would take a lane's partition for a stuck stream. Health watches the lanes."""
