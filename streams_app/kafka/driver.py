@@ -46,6 +46,15 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]
             self.log.warning("no commit within %.0f s: tried again", COMMIT_TIMEOUT)
             return False
 
+    async def on_thread_stop(self) -> None:
+        """Close the client. Without a broker that may fail or not end, and the worker would never end, either."""
+        closing = asyncio.ensure_future(super().on_thread_stop())
+        await asyncio.wait({closing}, timeout=COMMIT_TIMEOUT)
+        if not closing.done():
+            closing.cancel()
+        elif closing.cancelled() or closing.exception() is not None:
+            self.log.warning("the Kafka client did not close in order")
+
     def next_fetch(self, tp: TP) -> tuple[int | None, int | None]:
         """The next offset to fetch of a partition, and the end that may be read; None while unknown."""
         assigned = self._ensure_consumer()._subscription.subscription

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import orjson
 
 FIELDS = ("request_id", "region", "topic", "partition", "offset")
+_NUMBER = re.compile(r"\d+")
 
 
 class TextFormatter(logging.Formatter):
@@ -45,10 +47,14 @@ class JsonFormatter(logging.Formatter):
 class RateLimit(logging.Filter):
     """Lets at most `most` records of one message pass in `seconds`; the first of the next period says how many did not.
 
-    A client that has lost its broker repeats itself some thousand times a second.
+    A client that has lost its broker repeats itself some thousand times a second. Messages that differ in their
+    arguments, or in numbers alone, are one.
     """
 
-    def __init__(self, most: int = 10, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+    # Messages remembered before those of past periods are forgotten.
+    _MANY = 1000
+
+    def __init__(self, most: int = 5, seconds: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._most = most
         self._seconds = seconds
@@ -57,12 +63,14 @@ class RateLimit(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record may pass."""
-        key, now = (record.name, record.levelno, str(record.msg)), self._clock()
+        key, now = (record.name, record.levelno, _NUMBER.sub("0", str(record.msg))), self._clock()
         began, count = self._seen.get(key, (now, 0))
         if now - began >= self._seconds:
             if count > self._most:
                 record.msg = f"{record.msg} (and {count - self._most} more like it in {now - began:.0f} s)"
             began, count = now, 0
+        if count == 0 and len(self._seen) >= self._MANY:
+            self._seen = {old: seen for old, seen in self._seen.items() if now - seen[0] < self._seconds}
         self._seen[key] = (began, count + 1)
         return count < self._most
 
@@ -78,8 +86,12 @@ def logging_config(log_format: str) -> dict[str, Any]:
         "handlers": {"default": {"class": "logging.StreamHandler", "formatter": "default", "filters": ["rate"]}},
         "root": {"handlers": ["default"], "level": "INFO"},
         "loggers": {
+            # It warns whenever a commit takes longer than the pause between commits.
+            "mode.timers": {"level": "ERROR"},
             # These speak of every rebalance step; their warnings are enough.
-            name: {"level": "WARNING"}
-            for name in ("aiokafka", "faust.tables.recovery", "faust.transport", "mode", "psycopg.pool")
+            **{
+                name: {"level": "WARNING"}
+                for name in ("aiokafka", "faust.tables.recovery", "faust.transport", "mode", "psycopg.pool")
+            },
         },
     }

@@ -57,7 +57,7 @@ class Thread(Service):
     def highwater(self, tp: TP) -> int:
         return 100
 
-    async def getmany(self, active: object, timeout: float) -> dict[TP, list[KafkaRecord]]:
+    async def getmany(self, active: object, timeout: float) -> dict[TP, list[KafkaRecord]]:  # noqa: ASYNC109
         return self.fetched
 
 

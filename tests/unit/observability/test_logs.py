@@ -37,6 +37,27 @@ def test_other_messages_pass_beside_it():
     assert limit.filter(other)
 
 
+def test_messages_that_differ_in_numbers_alone_are_one_message():
+    limit = RateLimit(most=1)
+    passed = []
+    for node in range(100):
+        record = line()
+        record.msg = f"node {node} does not answer"
+        passed.append(limit.filter(record))
+    assert passed.count(True) == 1
+
+
+def test_ever_new_messages_do_not_fill_the_memory():
+    now = [0.0]
+    limit = RateLimit(clock=lambda: now[0])
+    for n in range(10_000):
+        now[0] += 1
+        record = line()
+        record.msg = "x" * n
+        assert limit.filter(record)
+    assert len(limit._seen) <= 1000
+
+
 def test_json_is_one_object_a_line():
     found = orjson.loads(JsonFormatter().format(line(topic="t", partition=3)))
     assert found["message"] == "gone wrong"
