@@ -4,10 +4,10 @@ PYTHON = .venv/bin/python
 # What `make chaos` does: CHAOS=short or full; without SEED a new one is drawn and printed.
 CHAOS ?= short
 
-.PHONY: help setup demo chaos test check unit up down clean format
+.PHONY: help setup demo chaos bench-requests test check unit up down clean format
 
 help:           ## Show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup:          ## Install what is needed into .venv (and, where allowed, PgBouncer, PostgreSQL and Prometheus)
 	@sh deploy/local/setup.sh
@@ -17,6 +17,9 @@ demo: setup     ## The main job on real parts, proved at the end (DEMO_REQUESTS=
 
 chaos: setup    ## Faults under load on real parts, proved at the end (CHAOS=short|full, SEED=n)
 	@$(PYTHON) -m deploy.chaos --$(CHAOS) $(if $(SEED),--seed $(SEED))
+
+bench-requests: setup ## The delivery core against rivals and limits, as ratios (BENCH="--rounds 1 --events 20000")
+	@$(PYTHON) -m benchmarks.requests $(BENCH)
 
 test: setup check ## Every check and test, on real parts
 	@$(PYTHON) -m pytest
