@@ -46,6 +46,7 @@ class Line:
     median: float
     least: float
     most: float
+    processor: float
     ratio: float | None
     target: float | None
 
@@ -53,10 +54,11 @@ class Line:
         """As people read it."""
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
         target = "" if self.target is None else f"≥ {self.target:g}"
-        return self.name, self.says, f"{self.median:,.0f}", f"{self.least:,.0f} to {self.most:,.0f}", ratio, target
+        rates = f"{self.median:,.0f}", f"{self.least:,.0f} to {self.most:,.0f}"
+        return self.name, self.says, *rates, f"{self.processor:.1f}", ratio, target
 
 
-COLUMNS = ("", "what", "changes/s", "least to most", "ours is × of it", "target")
+COLUMNS = ("", "what", "changes/s", "least to most", "own CPU µs", "ours is × of it", "target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Report:
                 median=self.results[one.name].median,
                 least=min(self.results[one.name].rates),
                 most=max(self.results[one.name].rates),
+                processor=self.results[one.name].processor,
                 ratio=found.get(one.name, (None, None))[0],
                 target=found.get(one.name, (None, None))[1],
             )
@@ -87,10 +90,10 @@ class Report:
         return lines if lines[0].says else sorted(lines, key=lambda line: -line.median)
 
     def show(self, as_json: bool) -> None:
-        """Print a table, or one JSON document with every single rate."""
+        """Print a table, or one JSON document with every single run."""
         if as_json:
-            rates = {name: result.rates for name, result in self.results.items()}
-            document = {"setup": asdict(self.setup), "machine": machine(), "rates": rates}
+            runs = {name: [asdict(run) for run in result.runs] for name, result in self.results.items()}
+            document = {"setup": asdict(self.setup), "machine": machine(), "runs": runs}
             print(json.dumps({**document, "summary": [asdict(line) for line in self.lines()]}, indent=2))
             return
         table = Table(title="\n".join(self.explanation()), title_justify="left", title_style="")

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 from benchmarks.requests.place import Place
 from benchmarks.requests.rivals import OURS, RIVALS
+from benchmarks.requests.rivals.job import Measured
 from benchmarks.requests.work import Work
 from deploy.local.layout import PROJECT
 
@@ -36,31 +37,41 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The rates of a contestant, one for each round, in changes a second."""
+    """A contestant's runs, one for each round."""
 
-    rates: tuple[float, ...]
+    runs: tuple[Measured, ...]
+
+    @property
+    def rates(self) -> list[float]:
+        """Changes a second."""
+        return [run.rate for run in self.runs]
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The middle rate."""
         return statistics.median(self.rates)
+
+    @property
+    def processor(self) -> float:
+        """Processor time of the process for each change, in microseconds; the median."""
+        return statistics.median(run.processor for run in self.runs)
 
 
 def run_rounds(
     place: Place, contestants: Sequence[Contestant], rounds: int, seed: int, note: Callable[[str], None]
 ) -> dict[str, Result]:
     """Run everybody `rounds` times; `note` is told who runs. Raises RunError or WrongResultError."""
-    rates: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+    runs: dict[str, list[Measured]] = {contestant.name: [] for contestant in contestants}
     rng = random.Random(seed)  # noqa: S311
     for _ in range(rounds):
         for contestant in rng.sample(contestants, len(contestants)):
             note(contestant.name)
-            rates[contestant.name].append(run_one(place, contestant, seed))
-    return {name: Result(tuple(found)) for name, found in rates.items()}
+            runs[contestant.name].append(run_one(place, contestant, seed))
+    return {name: Result(tuple(found)) for name, found in runs.items()}
 
 
-def run_one(place: Place, contestant: Contestant, seed: int) -> float:
-    """Run one contestant once in a process of its own, and check what it left; returns its rate."""
+def run_one(place: Place, contestant: Contestant, seed: int) -> Measured:
+    """Run one contestant once in a process of its own, and check what it left."""
     work = Work(contestant.records, seed)
     job = place.job(work, contestant.batch, table="versions")
     log = place.logs / f"{contestant.name.replace(' ', '-').replace(',', '')}.log"
@@ -83,9 +94,9 @@ def run_one(place: Place, contestant: Contestant, seed: int) -> float:
         raise RunError(f"{contestant.name} ended with status {done.returncode}: {tail(log.read_text())}")
     place.check(work)
     # Faust writes to standard output, too, even its last words.
-    found = re.search(rb"^rate (.+)$", done.stdout, re.MULTILINE)
+    found = re.search(rb"^measured (.+)$", done.stdout, re.MULTILINE)
     assert found is not None
-    return float(found[1])
+    return Measured(**json.loads(found[1]))
 
 
 def tail(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The rivals, one file each: `run(job)` does the job in a process of its own and returns changes a second."""
+"""The rivals, one file each: `run(job)` does the job in a process of its own and says how fast."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One run of one rival: `python -m benchmarks.requests.rivals MODULE [WAY]`, the job on standard input as JSON.
 
-It prints `rate` and the changes a second.
+It prints `measured` and what it measured, as JSON.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from dataclasses import asdict
 
 from benchmarks.requests.rivals.job import Job
 from benchmarks.requests.work import Work
@@ -18,8 +19,8 @@ def main(module: str, *way: str) -> None:
     given = json.load(sys.stdin)
     job = Job(**{**given, "work": Work(**given["work"])})
     rival = importlib.import_module(f"benchmarks.requests.rivals.{module}")
-    rate = rival.run_way(job, *way) if way else rival.run(job)
-    print(f"rate {rate}", flush=True)
+    measured = rival.run_way(job, *way) if way else rival.run(job)
+    print(f"measured {json.dumps(asdict(measured))}", flush=True)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,14 @@ class Job:
     folder: str
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Changes a second, and the processor time of the rival's own process for each, in microseconds."""
+
+    rate: float
+    processor: float
+
+
 class Stopwatch:
     """Runs from the first record that is processed to the last commit."""
 
@@ -31,24 +39,29 @@ class Stopwatch:
         """`changes` are to be committed."""
         self._left = self._changes = changes
         self._began: float | None = None
-        self._ended = 0.0
+        self._ended = self._processor = 0.0
 
     def begin(self) -> None:
         """The first record is here; later calls change nothing."""
         if self._began is None:
             self._began = time.perf_counter()
+            self._processor = -time.process_time()
 
     def committed(self, changes: int) -> bool:
         """Note a commit; returns whether it was the last."""
         self._ended = time.perf_counter()
         self._left -= changes
-        return self._left <= 0
+        if self._left > 0:
+            return False
+        self._processor += time.process_time()
+        return True
 
-    def rate(self) -> float:
-        """Changes a second. Raises RuntimeError when not all were committed."""
+    def measured(self) -> Measured:
+        """What it shows. Raises RuntimeError when not all changes were committed."""
         if self._began is None or self._left > 0:
             raise RuntimeError(f"{self._left} of {self._changes} changes were not committed")
-        return self._changes / (self._ended - self._began)
+        seconds = self._ended - self._began
+        return Measured(self._changes / seconds, self._processor / self._changes * 1e6)
 
 
 class Seen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.requests.rivals.job import Job, Stopwatch
+from benchmarks.requests.rivals.job import Job, Measured, Stopwatch
 from benchmarks.requests.rivals.worker import run_worker, stop_worker
 from benchmarks.requests.ways import write_async
 from benchmarks.requests.work import PARTITIONS, row_of
@@ -79,7 +79,7 @@ def settings_of(job: Job) -> Settings:
     )
 
 
-def run(job: Job) -> float:
+def run(job: Job) -> Measured:
     """Run a worker until all changes are committed."""
     settings, watch = settings_of(job), Stopwatch(job.work.changes)
     app = create_faust_app(settings)
@@ -90,4 +90,4 @@ def run(job: Job) -> float:
     app.before_start.append(databases.open)
     app.after_stop.append(databases.close)
     run_worker(app)
-    return watch.rate()
+    return watch.measured()

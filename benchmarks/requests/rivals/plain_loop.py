@@ -10,12 +10,12 @@ import orjson
 import psycopg
 from confluent_kafka import Consumer
 
-from benchmarks.requests.rivals.job import Job, Seen, Stopwatch
+from benchmarks.requests.rivals.job import Job, Measured, Seen, Stopwatch
 from benchmarks.requests.ways import write
 from benchmarks.requests.work import row_of
 
 
-def run(job: Job) -> float:
+def run(job: Job) -> Measured:
     """Consume, drop what was seen, write, commit offsets without waiting."""
     watch, seen, left = Stopwatch(job.work.changes), Seen(), job.work.records
     consumer = Consumer(
@@ -41,4 +41,4 @@ def run(job: Job) -> float:
             consumer.commit(asynchronous=True)
             watch.committed(len(fresh))
     consumer.close()
-    return watch.rate()
+    return watch.measured()

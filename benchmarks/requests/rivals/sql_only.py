@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import psycopg
 
-from benchmarks.requests.rivals.job import Job, Stopwatch
+from benchmarks.requests.rivals.job import Job, Measured, Stopwatch
 from benchmarks.requests.ways import BEST, WAYS, Way, write
 from benchmarks.requests.work import row_of
 
 
-def run(job: Job, way: Way = BEST) -> float:
+def run(job: Job, way: Way = BEST) -> Measured:
     """Write all rows, one batch after the other."""
     rows = [row_of(row) for row in job.work.rows()]
     watch = Stopwatch(len(rows))
@@ -19,9 +19,9 @@ def run(job: Job, way: Way = BEST) -> float:
             batch = rows[start : start + job.batch]
             write(connection, batch, way)
             watch.committed(len(batch))
-    return watch.rate()
+    return watch.measured()
 
 
-def run_way(job: Job, name: str) -> float:
+def run_way(job: Job, name: str) -> Measured:
     """Write all rows in the way of that name."""
     return run(job, WAYS[name])

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import psycopg
 
-from benchmarks.requests.rivals.job import Job, Seen, Stopwatch
+from benchmarks.requests.rivals.job import Job, Measured, Seen, Stopwatch
 from benchmarks.requests.rivals.stock import stock_app, write_transaction
 from benchmarks.requests.rivals.worker import run_worker, stop_worker
 from benchmarks.requests.work import row_of
@@ -18,7 +18,7 @@ from benchmarks.requests.work import row_of
 TAKEN = 1000
 
 
-def run(job: Job) -> float:
+def run(job: Job) -> Measured:
     """Run a worker until all changes are committed."""
     watch, seen = Stopwatch(job.work.changes), Seen()
     app, topic = stock_app(job)
@@ -35,4 +35,4 @@ def run(job: Job) -> float:
                     stop_worker()
 
     run_worker(app)
-    return watch.rate()
+    return watch.measured()

@@ -7,14 +7,14 @@ from typing import Any
 import orjson
 import psycopg
 
-from benchmarks.requests.rivals.job import Job, Seen, Stopwatch
+from benchmarks.requests.rivals.job import Job, Measured, Seen, Stopwatch
 from benchmarks.requests.rivals.stock import stock_app
 from benchmarks.requests.rivals.worker import run_worker, stop_worker
 from benchmarks.requests.ways import WAYS, arrays
 from benchmarks.requests.work import row_of
 
 
-def run(job: Job) -> float:
+def run(job: Job) -> Measured:
     """Run a worker until all changes are committed."""
     watch, seen = Stopwatch(job.work.changes), Seen()
     app, topic = stock_app(job)
@@ -33,4 +33,4 @@ def run(job: Job) -> float:
                         stop_worker()
 
     run_worker(app)
-    return watch.rate()
+    return watch.measured()
