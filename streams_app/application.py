@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> StreamsApp:
     book = load_workflows(settings.workflows).scaled(settings.deadline_scale)
     store = Store(databases)
     orchestrator = Orchestrator(store, databases.regions, book)
-    versions = ChangelogVersionTable(app, "requests-versions", settings.topic_partitions)
+    versions = ChangelogVersionTable(app, "requests-versions", settings)
     handler = RequestsHandler(orchestrator, book, databases.regions, settings.max_value_bytes)
     parking = TopicParkingLot(app, {name: parked_topic(name) for name in settings.regions}, databases.is_down)
     processor = BatchProcessor(handler, versions, TopicDeadLetterSink(app, REQUEST_DEAD_LETTERS), parking)

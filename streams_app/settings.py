@@ -119,6 +119,10 @@ class Settings(BaseSettings):
     session_timeout: float = Field(10.0, gt=0, description="seconds after which a dead worker's partitions move")
     stall_timeout: float = Field(30.0, gt=0, description="seconds with lag and without progress: unhealthy")
     max_value_bytes: int = Field(262_144, ge=1024, description="a longer message is a dead letter")
+    table_store: Literal["memory", "rocksdict"] = Field(
+        "memory", description="where workers keep what they saw of each key; rocksdict: on disk, for many millions"
+    )
+    table_grace: int = Field(86_400, ge=0, description="seconds after which a key that ended is forgotten")
     sweep_interval: float = Field(5.0, gt=0, description="seconds between looks for overdue requests, per region")
 
     web_host: str = Field("127.0.0.1", description="address of the metrics and health pages")

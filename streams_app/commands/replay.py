@@ -9,12 +9,15 @@ from typing import Any
 import click
 
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table, progress
+from streams_app.commands.schema import TABLES
 from streams_app.commands.shadowing import print_comparison, shadow_moves
 from streams_app.delivery.replays import Move, ReplayError, Target, duration, moment, partition_numbers, plan
 from streams_app.errors import StartError
 from streams_app.kafka.group import ConsumerGroup, Member
+from streams_app.kafka.recovery import make_void
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.agents import TOPICS
+from streams_app.topics import changelog_topic
 
 TOPIC_NAMES = [topic.name for topic in TOPICS]
 
@@ -39,8 +42,9 @@ TOPIC_NAMES = [topic.name for topic in TOPICS]
 async def replay_command(topics: tuple[str, ...], shadow: bool, yes: bool, as_json: bool, **options: Any) -> int:
     """Reset the offsets of the workers' group to an earlier place, so that the next worker reads from there again.
 
-    The same records make no effect twice. All workers must be stopped first. Exit status 0: done, or with --shadow no
-    difference; 1: refused, or differences; 2: wrong usage.
+    The same records make no effect twice: the databases decide, and what the workers' tables know of these partitions
+    is void, as it may be ahead of databases restored from a backup. All workers must be stopped first. Exit status 0:
+    done, or with --shadow no difference; 1: refused, or differences; 2: wrong usage.
     """
     target, partitions = _target(options), _partitions(options["partitions"])
     if as_json and not (yes or shadow):
@@ -55,22 +59,30 @@ async def replay_command(topics: tuple[str, ...], shadow: bool, yes: bool, as_js
         raise StartError(str(error)) from None
     if shadow:
         return await _shadow(settings, moves, as_json)
-    return await _replay(group, moves, yes, as_json)
+    return await _replay(settings, group, moves, yes, as_json)
 
 
-async def _replay(group: ConsumerGroup, moves: list[Move], yes: bool, as_json: bool) -> int:
+async def _replay(settings: Settings, group: ConsumerGroup, moves: list[Move], yes: bool, as_json: bool) -> int:
     backward = [move for move in moves if move.records]
     if not as_json:
         _show(moves)
     if backward:
         if not yes:
             click.confirm("Move the group?", abort=True, err=True)
+        # First: a table that is void for nothing costs time, one that knows what the databases do not would drop work.
+        await _forget_versions(settings, sorted({move.partition for move in backward}))
         await group.move(backward)
     if as_json:
         print_json([_row(move) for move in moves])
     else:
         _say("done; start the workers" if backward else "nothing to move")
     return 0
+
+
+async def _forget_versions(settings: Settings, partitions: Sequence[int]) -> None:
+    """Make the tables void for the partitions, so that the databases decide everything anew."""
+    for table in TABLES:
+        await make_void(settings.broker_url, changelog_topic(settings.app_id, table).name, partitions)
 
 
 async def _shadow(settings: Settings, moves: Sequence[Move], as_json: bool) -> int:

@@ -116,8 +116,12 @@ def create_faust_app(settings: Settings) -> StreamsApp:
         web_port=settings.web_port,
         web_router_enabled=False,
         web_tables_enabled=False,
+        # Counters at /, the assignment at /assignment/: nothing of what the records say.
+        web_stats_enabled=True,
         worker_redirect_stdouts=False,
         TableManager=Tables,
+        # A standby reads record by record all day to save a second of recovery.
+        table_standby_replicas=0,
         Worker=Worker,
     )
     app.lanes = []

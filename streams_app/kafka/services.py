@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import faust
-from faust.tables.manager import TableManager
+
+from streams_app.kafka.tables import TableManager
 
 
-class Tables(TableManager):  # type: ignore[misc]
+class Tables(TableManager):
     """Starts at once: all tables are declared before the app starts, none of them by an agent."""
 
     async def on_start(self) -> None:
