@@ -46,6 +46,16 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]
             self.log.warning("no commit within %.0f s: tried again", COMMIT_TIMEOUT)
             return False
 
+    async def rewind(self, firsts: Mapping[TP, int]) -> None:
+        """Fetch again from these offsets, where the client has come past them."""
+        await self.call_thread(self._rewind, firsts)
+
+    async def _rewind(self, firsts: Mapping[TP, int]) -> None:
+        for tp, first in firsts.items():
+            position, _ = self.next_fetch(tp)
+            if position is not None and position > first:
+                self._ensure_consumer().seek(aiokafka.TopicPartition(tp.topic, tp.partition), first)
+
     async def on_thread_stop(self) -> None:
         """Close the client. Without a broker that may fail or not end, and the worker would never end, either."""
         closing = asyncio.ensure_future(super().on_thread_stop())
@@ -105,14 +115,18 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
         timeout: float,  # noqa: ASYNC109 (the signature is Faust's)
     ) -> Mapping[TP, Sequence[Any]]:
         generation = self.app.consumer_generation_id
-        records = await super()._getmany(active_partitions, timeout)
+        records = await super()._getmany(active_partitions, timeout) or {}
+        if not self.flow_active or generation != self.app.consumer_generation_id:
+            # A rebalance has begun since, and may be over, its seek done before these records were fetched: they are
+            # dropped, so they must be fetched again.
+            await self._thread.rewind({tp: batch[0].offset for tp, batch in records.items() if batch})
+            return {}
         rest = {}
-        for tp, batch in (records or {}).items():
+        for tp, batch in records.items():
             lane = self.lane_of(tp.topic)
             if lane is None:
                 rest[tp] = batch
-            # Fetched before a rebalance that has begun since: the positions are sought again after it.
-            elif self.flow_active and generation == self.app.consumer_generation_id and batch:
+            elif batch:
                 lane.offer(TP(tp.topic, tp.partition), batch, self)
                 self._show_in_monitor(TP(tp.topic, tp.partition), batch)
         return rest

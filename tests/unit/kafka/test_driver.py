@@ -1,6 +1,7 @@
 """The driver's consumer without a broker: contiguous positions, commits that fail or hang, what the monitor shows."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import faust
@@ -43,6 +44,8 @@ class Thread(Service):
         self.fails = False
         self.hangs = False
         self.fetched: dict[TP, list[KafkaRecord]] = {}
+        self.rewound: dict[TP, int] = {}
+        self.while_fetching: Callable[[], None] = lambda: None
 
     async def commit(self, offsets: dict[TP, int]) -> bool:
         if self.hangs:
@@ -58,7 +61,11 @@ class Thread(Service):
         return 100
 
     async def getmany(self, active: object, timeout: float) -> dict[TP, list[KafkaRecord]]:  # noqa: ASYNC109
+        self.while_fetching()
         return self.fetched
+
+    async def rewind(self, firsts: dict[TP, int]) -> None:
+        self.rewound.update(firsts)
 
 
 class StockConsumer(stock.Consumer):
@@ -224,6 +231,26 @@ async def test_partitions_go_although_the_last_commit_hangs(consumer, app, monke
     await asyncio.wait_for(consumer.wait_empty(), 5)
     assert "go without a last commit" in caplog.text
     assert app.lane.positions == {}
+
+
+async def test_records_fetched_while_a_rebalance_passes_are_fetched_again(consumer, app):
+    """It seeks to the committed offsets before they are fetched, and is over before they are here."""
+
+    def rebalance() -> None:
+        app.consumer_generation_id += 1
+
+    consumer._thread.fetched = {tp: [KafkaRecord(tp.topic, offset) for offset in (7, 8)] for tp in (BATCH, STOCK)}
+    consumer._thread.while_fetching = rebalance
+    assert await consumer._getmany(None, 1.0) == {}
+    assert app.lane.waiting_from(BATCH) is None
+    assert consumer._thread.rewound == {BATCH: 7, STOCK: 7}
+
+
+async def test_records_fetched_while_the_flow_stops_are_fetched_again(consumer, app):
+    consumer._thread.fetched = {BATCH: [KafkaRecord("batch", 7)]}
+    consumer._thread.while_fetching = consumer.stop_flow
+    assert await consumer._getmany(None, 1.0) == {}
+    assert consumer._thread.rewound == {BATCH: 7}
 
 
 async def test_the_monitor_shows_what_a_batch_agent_receives_and_commits(consumer, app):
