@@ -54,7 +54,7 @@ class RateLimit(logging.Filter):
     # Messages remembered before those of past periods are forgotten.
     _MANY = 1000
 
-    def __init__(self, most: int = 5, seconds: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most: int = 3, seconds: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._most = most
         self._seconds = seconds
