@@ -12,7 +12,8 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 RECORDS = Counter(
     "streams_records",
-    "Records that reached their end: applied, duplicate (seen before), ignored (asks for nothing), dead (dead letter)",
+    "Records by what became of them: applied, duplicate (version seen before), stale (the database had it), ignored "
+    "(asks for nothing), held (waits for an earlier version), dead (dead letter)",
     ["system", "topic", "outcome"],
 )
 EFFECTS = Counter(
@@ -40,6 +41,7 @@ END_TO_END = Histogram(
 )
 LAG = Gauge("streams_lag_records", "Records of a partition that are not yet processed", ["topic", "partition"])
 GAPS = Counter("streams_gaps", "Versions that skipped ahead of the one expected", ["system"])
+HELD = Gauge("streams_reorder_held", "Records that wait for an earlier version of their key", ["system"])
 DEAD_LETTERS = Counter("streams_dead_letters", "Records set aside, by reason", ["system", "reason"])
 REGION_UP = Gauge("streams_region_up", "1 when the last work in the region succeeded, 0 when it failed", ["region"])
 RETRIES = Counter("streams_retries", "Attempts that failed and were made again, by failure class", ["region", "class"])

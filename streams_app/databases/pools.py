@@ -15,11 +15,14 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from streams_app.databases.breaker import Breaker
+from streams_app.databases.fences import current, pass_fence
 from streams_app.databases.regions import Regions
 from streams_app.errors import RegionUnavailableError, SettingsError, is_outage
 from streams_app.settings import DatabaseSettings, RegionSettings, Role, Settings
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+
+IDLE_TIMEOUT_MS = 5_000
 
 # Transaction pooling gives every transaction another server connection: a statement prepared on one is unknown to
 # the next, so prepare_threshold is None. PgBouncer refuses startup options, so time-outs are set per transaction.
@@ -97,11 +100,19 @@ class Databases:
     async def transaction(self, region: str) -> AsyncIterator[Connection]:
         """A transaction in `region`; committed at the end of the block, rolled back on an exception.
 
-        Raises what `connection` raises.
+        Inside a batch it holds the fence of the batch's partitions. Raises what `connection` raises, and FencedError.
         """
+        guarded, claimed = current(), {}
         async with self.connection(region) as connection, connection.transaction():
-            await connection.execute(b"SET LOCAL statement_timeout = %d" % int(self._timeout * 1000))
+            async with connection.pipeline():
+                await connection.execute(b"SET LOCAL statement_timeout = %d" % int(self._timeout * 1000))
+                # A worker that was stopped in mid-transaction must not keep its locks from whoever takes over.
+                await connection.execute(b"SET LOCAL idle_in_transaction_session_timeout = %d" % IDLE_TIMEOUT_MS)
+                if guarded is not None:
+                    claimed = await pass_fence(connection, region, guarded)
             yield connection
+        if guarded is not None and claimed:
+            guarded.fence.claims.setdefault(region, {}).update(claimed)
 
     def is_down(self, region: str) -> bool:
         """Whether the region's breaker is open."""

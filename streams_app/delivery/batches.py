@@ -1,8 +1,8 @@
 """The path of one batch: decode, order and dedup, process, remember. The caller acks after that.
 
 When `process` returns, every record of the batch has had its effect committed, was seen before, asked for nothing,
-or is stored among the dead letters. When it raises or is cancelled, nothing may be acked: the batch is delivered again,
-and the guards in the databases make the repetition harmless.
+is stored among the dead letters, or is one of those that `held` names. When it raises or is cancelled, nothing may be
+acked: the batch is delivered again, and the guards in the databases make the repetition harmless.
 """
 
 from __future__ import annotations
@@ -10,145 +10,135 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from streams_app import metrics
 from streams_app.changefeed import Change, RecordLike, Undecodable
-from streams_app.delivery.ports import (
-    DeadLetter,
-    DeadLetterSink,
-    Handler,
-    Mark,
-    ParkingLot,
-    Rejected,
-    Rejection,
-    VersionTable,
-)
-from streams_app.delivery.retry import until_done
-from streams_app.delivery.sequencer import Sequenced, sequence, sequence_number
-from streams_app.errors import RegionUnavailableError
+from streams_app.delivery.ordering import Settled
+from streams_app.delivery.ports import DeadLetter, DeadLetterSink, Handler, ParkingLot, Rejected, VersionTable
+from streams_app.delivery.routes import Route, stored
+from streams_app.delivery.sequencer import Limits
 
 logger = logging.getLogger(__name__)
 
 
-Origin = dict[tuple[str, int, int], RecordLike]
+@dataclass(slots=True)
+class Batch:
+    """Records after decoding: the changes and, beside them, their records; what could not be decoded."""
 
-# Seconds between attempts at a route that is down, while its parked records wait.
-PARKED_PAUSE = 0.25
+    size: int = 0
+    changes: list[Change] = field(default_factory=list)
+    records: list[RecordLike] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    _record_of: dict[int, RecordLike] | None = None
+
+    def record_of(self, change: Change) -> RecordLike:
+        """The record of one of the changes."""
+        if self._record_of is None:
+            self._record_of = {id(change): record for change, record in zip(self.changes, self.records, strict=True)}
+        return self._record_of[id(change)]
 
 
 class BatchProcessor:
-    """One system's batches. Hand it the records of one or many partitions, each partition's in order."""
+    """The batches of one lane of one system. Hand it records of one or many partitions, each partition's in order."""
 
     def __init__(
-        self, handler: Handler, versions: VersionTable, dead_letters: DeadLetterSink, parking: ParkingLot | None = None
+        self,
+        handler: Handler,
+        versions: VersionTable,
+        dead_letters: DeadLetterSink,
+        parking: ParkingLot | None = None,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
     ) -> None:
         """Without a parking lot a batch waits until its routes are up."""
         self._handler = handler
         self._versions = versions
         self._dead_letters = dead_letters
         self._parking = parking
+        self._limits = limits
         self._system = handler.system
+        self._routes: dict[str, Route] = {}
 
-    async def process(self, records: Sequence[RecordLike]) -> None:
-        """Process one batch to its end. Raises only what a person must look at; then nothing may be acked."""
-        await self._process(records, self._parking)
-
-    async def process_parked(self, records: Sequence[RecordLike]) -> None:
-        """Process records that were parked, waiting for their route as long as it takes."""
-        await self._process(records, None)
-
-    async def _process(self, records: Sequence[RecordLike], parking: ParkingLot | None) -> None:
+    def decode(self, records: Sequence[RecordLike]) -> Batch:
+        """The first stage: no I/O, so it may run while the batch before is on its way."""
+        batch = Batch(len(records))
+        decode, changes, kept = self._handler.decode, batch.changes, batch.records
+        ignored: Counter[str] = Counter()
         with metrics.stage(self._system, "decode"):
-            changes, origin, letters = self._decode(records)
-        with metrics.stage(self._system, "sequence"):
-            sequenced = sequence(changes, self._versions)
-        done, rejections = await self._apply_by_route(sequenced.passed, origin, parking)
-        letters += [DeadLetter(self._system, origin[_place(r.change)], r.reason, r.detail, r.stack) for r in rejections]
+            for record in records:
+                try:
+                    change = decode(record)
+                except (Undecodable, Rejected) as error:
+                    batch.letters.append(DeadLetter(self._system, record, error.reason, error.detail))
+                    continue
+                if change is None:
+                    ignored[record.topic] += 1
+                    continue
+                changes.append(change)
+                kept.append(record)
+        for topic, count in ignored.items():
+            metrics.RECORDS.labels(self._system, topic, "ignored").inc(count)
+        return batch
+
+    async def process(self, batch: Batch) -> None:
+        """The rest of the path. Raises FencedError, and what a person must look at."""
+        answers = await asyncio.gather(
+            *(route.settle(changes, batch.record_of) for route, changes in self._by_route(batch.changes)),
+            return_exceptions=True,
+        )
+        parts: list[Settled] = []
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            parts.append(answer)
+        letters = [*batch.letters, *(letter for part in parts for letter in part.letters)]
         if letters:
             await self._bury(letters)
         with metrics.stage(self._system, "remember"):
-            await self._remember(done)
-        self._count(len(records), sequenced, done)
+            for part in parts:
+                for partition, marks in part.marks.items():
+                    await self._versions.remember(partition, marks)
+        self._count(batch.size, parts)
 
-    def _decode(self, records: Sequence[RecordLike]) -> tuple[list[Change], Origin, list[DeadLetter]]:
-        changes: list[Change] = []
-        origin: Origin = {}
-        letters: list[DeadLetter] = []
-        for record in records:
-            try:
-                change = self._handler.decode(record)
-            except (Undecodable, Rejected) as error:
-                letters.append(DeadLetter(self._system, record, error.reason, error.detail))
-                continue
-            if change is None:
-                metrics.RECORDS.labels(self._system, record.topic, "ignored").inc()
-                continue
-            changes.append(change)
-            origin[_place(change)] = record
-        return changes, origin, letters
-
-    async def _apply_by_route(
-        self, changes: Sequence[Change], origin: Origin, parking: ParkingLot | None
-    ) -> tuple[list[Change], list[Rejection]]:
-        """Process changes, routes side by side; returns those that are done and those that never can be."""
-        routes: dict[str, list[Change]] = defaultdict(list)
+    def _by_route(self, changes: Sequence[Change]) -> Iterable[tuple[Route, list[Change]]]:
+        """The changes of each route, and the routes where something is due without any."""
+        by_name: dict[str, list[Change]] = {}
+        route_of = self._handler.route
         for change in changes:
-            routes[self._handler.route(change)].append(change)
-        answers = await asyncio.gather(
-            *(self._apply_or_park(route, of_route, origin, parking) for route, of_route in routes.items()),
-            return_exceptions=True,
-        )
-        done: list[Change] = []
-        rejections: list[Rejection] = []
-        for (route, of_route), answer in zip(routes.items(), answers, strict=True):
-            if isinstance(answer, BaseException):
-                raise answer
-            if answer is None:
-                metrics.PARKED.labels(self._system, route).inc(len(of_route))
-                continue
-            rejected = {id(rejection.change) for rejection in answer}
-            rejections += answer
-            done += [change for change in of_route if id(change) not in rejected]
-        return done, rejections
+            name = route_of(change)
+            if name in by_name:
+                by_name[name].append(change)
+            else:
+                by_name[name] = [change]
+        for name, route in self._routes.items():
+            if name not in by_name and route.order.due() == 0:
+                by_name[name] = []
+        return [(self._route(name), of_route) for name, of_route in by_name.items()]
 
-    async def _apply_or_park(
-        self, route: str, changes: Sequence[Change], origin: Origin, parking: ParkingLot | None
-    ) -> list[Rejection] | None:
-        """Process changes of one route; None when they are parked instead."""
-        while True:
-            try:
-                if parking is None or not parking.holds(route):
-                    return await self._apply(route, changes)
-            except RegionUnavailableError:
-                if parking is None:
-                    await asyncio.sleep(PARKED_PAUSE)
-                    continue
-            assert parking is not None
-            records = [origin[_place(change)] for change in changes]
-            await self._store(partial(parking.park, route, records), "parked records")
-            return None
+    def _route(self, name: str) -> Route:
+        if name not in self._routes:
+            self._routes[name] = Route(name, self._handler, self._versions, self._parking, self._limits)
+        return self._routes[name]
 
-    async def _apply(self, route: str, changes: Sequence[Change]) -> list[Rejection]:
-        """Process changes; one that fails for good is searched by halves, so that its neighbours commit."""
-        try:
-            return list(await self._handler.process(route, changes))
-        except RegionUnavailableError:
-            raise
-        except Exception as error:
-            if len(changes) == 1:
-                change = changes[0]
-                logger.exception("%s: change of %s at %s fails for good", self._system, change.key, _place(change))
-                detail = f"{type(error).__name__}: {error}"[:500]
-                return [Rejection(change, "processing_failed", detail, traceback.format_exc(limit=20))]
-        middle = len(changes) // 2
-        return await self._apply(route, changes[:middle]) + await self._apply(route, changes[middle:])
+    def held(self) -> list[RecordLike]:
+        """The records that wait for an earlier one: they must not be acked."""
+        waiting = (record for route in self._routes.values() for _, record in route.order.held())
+        return [record for record in waiting if record.offset >= 0]
+
+    def due(self) -> float | None:
+        """Seconds until `process` wants to be called, if need be with an empty batch; None: not at all."""
+        return min((due for route in self._routes.values() if (due := route.order.due()) is not None), default=None)
+
+    def clear(self) -> None:
+        """The partitions are gone: forget what waits."""
+        for route in self._routes.values():
+            route.order.clear()
 
     async def _bury(self, letters: Sequence[DeadLetter]) -> None:
-        await self._store(partial(self._dead_letters.send, letters), "dead letters")
+        await stored(partial(self._dead_letters.send, letters), "dead letters")
         for letter in letters:
             metrics.DEAD_LETTERS.labels(self._system, letter.reason).inc()
             metrics.RECORDS.labels(self._system, letter.record.topic, "dead").inc()
@@ -160,27 +150,17 @@ class BatchProcessor:
                 extra={"topic": record.topic, "partition": record.partition, "offset": record.offset},
             )
 
-    async def _store(self, operation: Callable[[], Awaitable[None]], what: str) -> None:
-        await until_done(operation, what=what, on_retry=lambda failure: metrics.RETRIES.labels("kafka", failure).inc())
-
-    async def _remember(self, done: Sequence[Change]) -> None:
-        marks: dict[int, dict[str, Mark]] = defaultdict(dict)
-        for change in done:
-            if sequence_number(change) is not None:
-                assert change.version is not None
-                marks[change.partition][change.key] = Mark(change.version)
-        for partition, remembered in marks.items():
-            await self._versions.remember(partition, remembered)
-
-    def _count(self, records: int, sequenced: Sequenced, done: Sequence[Change]) -> None:
+    def _count(self, records: int, parts: Sequence[Settled]) -> None:
         metrics.BATCH_SIZE.labels(self._system).observe(records)
-        metrics.GAPS.labels(self._system).inc(sequenced.gaps)
-        for change in sequenced.duplicates:
-            metrics.RECORDS.labels(self._system, change.topic, "duplicate").inc()
-        for change in done:
-            metrics.RECORDS.labels(self._system, change.topic, "applied").inc()
+        for part in parts:
+            metrics.GAPS.labels(self._system).inc(part.gaps)
+            for outcome, changes in (
+                ("applied", part.applied),
+                ("stale", part.stale),
+                ("duplicate", part.duplicates),
+                ("held", part.held),
+            ):
+                for topic, count in Counter([change.topic for change in changes]).items():
+                    metrics.RECORDS.labels(self._system, topic, outcome).inc(count)
+        metrics.HELD.labels(self._system).set(sum(len(route.order.held()) for route in self._routes.values()))
         metrics.LAST_PROGRESS.labels(self._system).set(time.time())
-
-
-def _place(change: Change) -> tuple[str, int, int]:
-    return change.topic, change.partition, change.offset

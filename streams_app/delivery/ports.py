@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,12 +84,60 @@ class ParkingLot(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of changes. Those that are not named were applied.
+
+    `stale` were there before; `rejected` never can be applied; `refused` met a state that has moved: they are put in
+    order again, from what the database says, and come back.
+    """
+
+    rejected: Sequence[Rejection] = ()
+    refused: Sequence[Change] = ()
+    stale: Sequence[Change] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Versions of a key that have not come: those after `after` and before `before`, numbered without gaps."""
+
+    key: str
+    after: int
+    before: int
+    #: The change that waits for them: its topic and partition are theirs.
+    waiting: Change
+
+
+class History(Protocol):
+    """What a system that needs every change of a key, in sequence, knows beside the topic."""
+
+    async def heads(self, route: str, keys: Collection[str]) -> Mapping[str, int]:
+        """The seq_num of the last change applied of each key; a key without any is missing.
+
+        Raises what `Handler.process` raises.
+        """
+        ...
+
+    async def between(self, route: str, gaps: Sequence[Gap]) -> Sequence[RecordLike]:
+        """The missing changes as far as the source's log has them, as records that `Handler.decode` can read.
+
+        Their offset is negative, so that they are nobody's place. Raises what `Handler.process` raises.
+        """
+        ...
+
+
 class Handler(Protocol):
     """What a system gives the delivery core."""
 
     @property
     def system(self) -> str:
         """The system's name, as in metrics."""
+        ...
+
+    @property
+    def history(self) -> History | None:
+        """For a system that needs every change of a key in sequence. None: a change holds all that its forerunners
+        said, so the newest is enough."""
         ...
 
     def decode(self, record: RecordLike) -> Change | None:
@@ -100,10 +148,14 @@ class Handler(Protocol):
         """Where the change's effects go: a region. Changes of one route are processed in order, routes side by side."""
         ...
 
-    async def process(self, route: str, changes: Sequence[Change]) -> Sequence[Rejection]:
-        """Make and commit every effect of `changes`; the answer names those that can never be processed.
+    def ended(self, change: Change) -> bool:
+        """Whether the change is the last of its key, so that the key may be forgotten after a while."""
+        ...
+
+    async def process(self, route: str, changes: Sequence[Change]) -> Outcome:
+        """Make and commit every effect of `changes`, each guarded by the state that it changes.
 
         Called again with the same changes after a failure: it must be idempotent. Raises RegionUnavailableError when
-        the route is down, else only what is permanent.
+        the route is down, FencedError when another worker has the partitions, else only what is permanent.
         """
         ...

@@ -1,49 +1,244 @@
-"""Order and dedup per key: which changes of a batch still have to be processed."""
+"""Order and dedup per key: which changes of a batch can be processed now. Pure: no I/O, no clock.
+
+A version is the seq_num of the row, else the HLC or the LSN of the message; versions of two kinds are not compared.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from streams_app.changefeed import Change, VersionKind
-from streams_app.delivery.ports import VersionTable
+from streams_app.changefeed import Change, RecordLike, Version, VersionKind
+from streams_app.delivery.letters import REDRIVE
+from streams_app.delivery.ports import Gap, Mark
 
 
 @dataclass(slots=True)
 class Sequenced:
-    """A batch after the version check: what passes, what was seen before, where a version was skipped."""
+    """Changes after the version check, each in one list.
+
+    `passed` are to be processed, in order; `duplicates` were seen before; `held` wait for an earlier one;
+    `behind` belong to a key whose earlier change is among the dead letters; `unordered` have no seq_num.
+    `gaps` counts versions that skipped ahead.
+    """
 
     passed: list[Change] = field(default_factory=list)
     duplicates: list[Change] = field(default_factory=list)
+    held: list[Change] = field(default_factory=list)
+    behind: list[Change] = field(default_factory=list)
+    unordered: list[Change] = field(default_factory=list)
     gaps: int = 0
 
 
-def sequence(changes: Sequence[Change], seen: VersionTable) -> Sequenced:
-    """Sort a batch by the version check of each key.
+class Marks(Protocol):
+    """Reads the version table."""
 
-    A change without a seq_num passes: only the database can say whether it asks for something. A version at or
-    below the highest seen is a duplicate. A version that skips ahead passes and is counted as a gap: these feeds carry
-    the whole state of the row, so the newer change holds all that the missing one said.
+    def get(self, key: str) -> Mark | None:
+        """What is remembered of `key`."""
+        ...
+
+
+def sequence_newest(changes: Sequence[Change], marks: Marks) -> Sequenced:
+    """Sort changes of which the newest of a key is enough.
+
+    A change without a version passes: only the database can say whether it asks for something. A version at or
+    below the highest seen is a duplicate. A seq_num that skips ahead passes and is counted as a gap.
     """
     result = Sequenced()
-    highest: dict[str, int] = {}
+    highest: dict[str, Version] = {}
     for change in changes:
-        version = sequence_number(change)
+        version = change.version
         if version is None:
             result.passed.append(change)
             continue
-        before = highest.get(change.key)
+        key = change.key
+        before = highest.get(key)
         if before is None:
-            mark = seen.get(change.key)
-            before = mark.version.major if mark is not None else 0
-        if version <= before:
-            result.duplicates.append(change)
-            continue
-        if before and version > before + 1:
-            result.gaps += 1
-        highest[change.key] = version
+            mark = marks.get(key)
+            before = mark.version if mark is not None else None
+        if before is not None and before.kind is version.kind:
+            if version.major < before.major or (version.major == before.major and version.minor <= before.minor):
+                result.duplicates.append(change)
+                continue
+            if version.kind is VersionKind.SEQ and version.major > before.major + 1:
+                result.gaps += 1
+        highest[key] = version
         result.passed.append(change)
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of what waits for an earlier version: `records`, `size` in bytes; times in seconds.
+
+    After `fill_after` the missing versions are asked of the log; after `give_up_after` the key is given up.
+    """
+
+    records: int = 10_000
+    size: int = 16 * 1024 * 1024
+    fill_after: float = 0.5
+    give_up_after: float = 30.0
+
+
+@dataclass(slots=True)
+class _Held:
+    """What waits of one key: by seq_num, since when (seconds), and when the log is asked next."""
+
+    since: float
+    ask_at: float
+    after: int
+    changes: dict[int, tuple[Change, RecordLike]] = field(default_factory=dict)
+
+
+class Sequencer:
+    """The reorder buffer of one route, for systems that need every change of a key, in sequence.
+
+    `take` decides and holds, `done` lets go: in between the same changes may be taken again, with the same result.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._held: dict[str, _Held] = {}
+        self._size = self._count = 0
+
+    def take(
+        self,
+        changes: Sequence[Change],
+        record_of: Callable[[Change], RecordLike],
+        marks: Marks,
+        heads: Mapping[str, int],
+        now: float,
+    ) -> Sequenced:
+        """Sort changes. `heads` are what the database says; it is believed before the table.
+
+        What was held passes with the change that it waited for.
+        """
+        result = Sequenced()
+        reached: dict[str, int] = {}
+        for change in changes:
+            version = change.version
+            if version is None or version.kind is not VersionKind.SEQ:
+                result.unordered.append(change)
+                continue
+            key, number = change.key, version.major
+            mark = marks.get(key)
+            before = reached.get(key)
+            if before is None:
+                before = heads.get(key, mark.version.major if mark is not None else 0)
+            if number <= before:
+                # One that was held and passed just now, with the change that it waited for, is no duplicate.
+                if key not in reached or self.record_of(change) is None:
+                    result.duplicates.append(change)
+            elif mark is not None and mark.dead is not None and not is_redriven(record_of(change)):
+                result.behind.append(change)
+            elif number == before + 1:
+                result.passed.append(change)
+                reached[key] = self._release(key, number, result.passed)
+            else:
+                self._hold(change, number, before, record_of(change), now, result)
+        return result
+
+    def _release(self, key: str, number: int, passed: list[Change]) -> int:
+        """Let what waited for `number` pass; returns the last number that passed."""
+        held = self._held.get(key)
+        while held is not None and number + 1 in held.changes:
+            number += 1
+            passed.append(held.changes[number][0])
+        return number
+
+    def _hold(
+        self, change: Change, number: int, before: int, record: RecordLike, now: float, result: Sequenced
+    ) -> None:
+        held = self._held.get(change.key)
+        if held is None:
+            held = self._held[change.key] = _Held(now, now + self._limits.fill_after, before)
+            result.gaps += 1
+        held.after = before
+        known = held.changes.get(number)
+        if known is None:
+            held.changes[number] = change, record
+            self._count += 1
+            self._size += size_of(record)
+            result.held.append(change)
+        elif known[0] is not change:
+            result.duplicates.append(change)
+
+    def done(self, changes: Collection[Change]) -> None:
+        """Let go of changes that came to their end."""
+        for change in changes:
+            held = self._held.get(change.key) if self._held else None
+            if held is None or change.version is None or held.changes.get(change.version.major, (None,))[0] is None:
+                continue
+            _, record = held.changes.pop(change.version.major)
+            self._count -= 1
+            self._size -= size_of(record)
+            held.after = max(held.after, change.version.major)
+            if not held.changes:
+                del self._held[change.key]
+
+    def gaps(self, now: float) -> list[Gap]:
+        """What is to be looked up now, of the log and of the database; each gap again after `fill_after`."""
+        found = []
+        full = self._count > self._limits.records or self._size > self._limits.size
+        for key, held in self._held.items():
+            if full or held.ask_at <= now:
+                held.ask_at = now + self._limits.fill_after
+                first = min(held.changes)
+                found.append(Gap(key, held.after, first, held.changes[first][0]))
+        return found
+
+    def given_up(self, now: float) -> list[str]:
+        """The keys whose gap has not closed in time; when too much waits, the longest waiting ones, too."""
+        oldest = sorted(self._held, key=lambda key: self._held[key].since)
+        late = [key for key in oldest if self._held[key].since + self._limits.give_up_after <= now]
+        count, size = self._count, self._size
+        for key in oldest:
+            if count <= self._limits.records and size <= self._limits.size:
+                break
+            waiting = self._held[key].changes.values()
+            count -= len(waiting)
+            size -= sum(size_of(record) for _, record in waiting)
+            if key not in late:
+                late.append(key)
+        return late
+
+    def held(self, keys: Collection[str] | None = None) -> list[tuple[Change, RecordLike]]:
+        """What waits, each key's in order of its versions; `keys` None: all keys."""
+        chosen = self._held if keys is None else [key for key in keys if key in self._held]
+        return [self._held[key].changes[number] for key in chosen for number in sorted(self._held[key].changes)]
+
+    def due(self, now: float) -> float | None:
+        """Seconds until the log is to be asked or a key to be given up; None while nothing waits."""
+        if not self._held:
+            return None
+        give_up = self._limits.give_up_after
+        return max(0.0, min(min(held.ask_at, held.since + give_up) for held in self._held.values()) - now)
+
+    def clear(self) -> None:
+        """Forget everything: it is delivered again."""
+        self._held.clear()
+        self._size = self._count = 0
+
+    def record_of(self, change: Change) -> RecordLike | None:
+        """The record of a change that waits here."""
+        held = self._held.get(change.key)
+        number = sequence_number(change)
+        known = held.changes.get(number) if held is not None and number is not None else None
+        return known[1] if known is not None and known[0] is change else None
+
+    def __len__(self) -> int:
+        return self._count
+
+
+def is_redriven(record: RecordLike) -> bool:
+    """Whether somebody sent the record again from the dead letters."""
+    return any(name == REDRIVE for name, _ in record.headers or ())
+
+
+def size_of(record: RecordLike) -> int:
+    """The bytes of a record that waits."""
+    return len(record.value or b"") + len(record.key or b"")
 
 
 def sequence_number(change: Change) -> int | None:

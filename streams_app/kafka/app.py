@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import faust
+from faust.types import TP
 
 from streams_app.errors import StartError
-from streams_app.kafka.lanes import Lane, Process
+from streams_app.kafka.lanes import Lane, Plain, Process, Processor
 from streams_app.kafka.services import Tables, Worker
 from streams_app.settings import Settings
 from streams_app.topics import TopicSpec
 
 logger = logging.getLogger(__name__)
+
+SentRow: TypeAlias = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
 
 
 class StreamsApp(faust.App):  # type: ignore[misc]
@@ -49,11 +52,25 @@ class StreamsApp(faust.App):  # type: ignore[misc]
         for release in self.after_stop:
             await release()
 
+    async def send_records(self, tp: TP, rows: Iterable[SentRow]) -> int:
+        """Store rows of key, value and headers on one partition, in order; returns the offset after the last.
+
+        Raises KafkaError; then some may be stored, the first of them.
+        """
+        producer, end = self.producer._ensure_producer(), 0
+        batch = producer.create_batch()
+        for key, value, headers in rows:
+            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                end = await _sent(producer, batch, tp)
+                batch = producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value, headers=headers)
+        return await _sent(producer, batch, tp) if batch.record_count() else end
+
     def batch_agent(
         self,
         name: str,
         topics: Iterable[TopicSpec],
-        process: Process,
+        process: Process | Processor,
         settings: Settings,
         *,
         drain_timeout: float | None = None,
@@ -61,12 +78,14 @@ class StreamsApp(faust.App):  # type: ignore[misc]
     ) -> Lane:
         """Declare a batch agent: `process` gets the records of `topics`, each partition's in order, and returns when
         they may be acked. It shows in `faust agents` like any other. While `waits()`, lack of progress is no illness.
+
+        `process` is a function, or a Processor that decodes ahead and may let records wait.
         """
         names = [topic.name for topic in topics]
         lane = Lane(
             name,
             frozenset(names),
-            process,
+            process if isinstance(process, Processor) else Plain(process),
             batch_size=settings.batch_size,
             buffer_records=settings.buffer_records,
             drain_timeout=settings.drain_timeout if drain_timeout is None else drain_timeout,
@@ -78,6 +97,13 @@ class StreamsApp(faust.App):  # type: ignore[misc]
             # Faust subscribes, assigns and lists by agents of its own; the driver sees to it that no record gets there.
             self.agent(topic, name=f"{name}: {topic_name}")(_never)
         return lane
+
+
+async def _sent(producer: Any, batch: Any, tp: TP) -> int:
+    """Send a batch and wait until the broker has it; returns the offset after its last record."""
+    count = batch.record_count()
+    stored = await producer.send_batch(batch, tp.topic, partition=tp.partition)
+    return int((await stored).offset + count)
 
 
 async def _never(stream: Any) -> None:

@@ -16,6 +16,7 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 from mode import Service
 
+from streams_app.databases.fences import Fence
 from streams_app.kafka.lanes import Lane
 from streams_app.kafka.watermark import Watermark
 
@@ -65,6 +66,12 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]
         elif closing.cancelled() or closing.exception() is not None:
             self.log.warning("the Kafka client did not close in order")
 
+    @property
+    def group_generation(self) -> int:
+        """The generation of the group that this worker is in."""
+        generation: int = self._ensure_consumer()._coordinator.generation
+        return generation
+
     def next_fetch(self, tp: TP) -> tuple[int | None, int | None]:
         """The next offset to fetch of a partition, and the end that may be read; None while unknown."""
         assigned = self._ensure_consumer()._subscription.subscription
@@ -80,6 +87,8 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
     """Hands record lists of batch topics to lanes and commits the lanes' positions."""
 
     _thread: ConsumerThread
+    #: In whose name the lanes work; made anew with each assignment.
+    fence = Fence("", -1)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -115,6 +124,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
         timeout: float,  # noqa: ASYNC109 (the signature is Faust's)
     ) -> Mapping[TP, Sequence[Any]]:
         generation = self.app.consumer_generation_id
+        self._note_beginnings()
         records = await super()._getmany(active_partitions, timeout) or {}
         if not self.flow_active or generation != self.app.consumer_generation_id:
             # A rebalance has begun since, and may be over, its seek done before these records were fetched: they are
@@ -147,6 +157,15 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Nothing: watermarks go by what was delivered, and Faust counts the record behind a gap as acked."""
+
+    def _note_beginnings(self) -> None:
+        """Nothing is on its way from the client now: what it fetches next is where an assignment begins."""
+        for tp in self.assignment() if self.flow_active else ():
+            lane = self.lane_of(tp.topic)
+            if lane is not None and not lane.has_begun(tp):
+                position, _ = self._thread.next_fetch(tp)
+                if position is not None:
+                    lane.begin(tp, position)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         known = [*self._watermarks, *(tp for lane in self.lanes for tp in lane.positions)]
@@ -220,6 +239,11 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
         if uncommitted:
             self.log.warning("%d partitions go without a last commit, records will come again", len(uncommitted))
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """The lanes work in the name of the group's new generation."""
+        self.fence = Fence(self.app.conf.id, self._thread.group_generation)
+        await super().on_partitions_assigned(assigned, generation_id)
+
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Stock topics only: Faust would take a lane's partition for a stuck stream. Health watches the lanes."""
         if self.lane_of(tp.topic) is None:
@@ -233,10 +257,24 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
             if lane is None:
                 continue
             position, end = self._thread.next_fetch(tp)
-            waiting = lane.waiting_from(TP(tp.topic, tp.partition))
             if position is not None and end is not None:
+                waiting = lane.waiting_from(tp)
+                # Markers of transactions lie behind the last record: when nothing waits, the client's position counts.
                 lags[tp] = max(0, end - (position if waiting is None else waiting))
         return lags
+
+    def is_through(self, topic: str) -> bool:
+        """Whether every record of a topic's partitions here is done; False while a beginning or an end is unknown.
+
+        Unlike `lag` it counts records that are on their way from the client. For topics without transactions.
+        """
+        lane = self.lane_of(topic)
+        for tp in self.assignment():
+            if tp.topic == topic:
+                done, (_, end) = lane.done(tp) if lane is not None else None, self._thread.next_fetch(tp)
+                if done is None or end is None or done < end:
+                    return False
+        return True
 
 
 class Transport(stock.Transport):  # type: ignore[misc]

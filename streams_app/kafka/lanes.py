@@ -1,7 +1,8 @@
 """A lane carries the records of one batch agent: buffer, batch, process, then move the positions to commit.
 
-Records of one partition stay in order, and one batch of a lane is in flight at a time. A position moves only when
-the batch that ends there is done, so positions are contiguous by construction. After `drain` nothing moves any more.
+Records of one partition stay in order, and one batch of a lane is in flight at a time; the next one is decoded
+meanwhile. A position moves only when the batch that ends there is done, and not past a record that still waits, so
+positions are contiguous by construction. After `drain` nothing moves any more.
 """
 
 from __future__ import annotations
@@ -9,21 +10,79 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from faust.types import TP
 
 from streams_app.changefeed import RecordLike
+from streams_app.databases.fences import Fence, guarding
+from streams_app.errors import FencedError
+from streams_app.kafka.buffers import Buffer
 
 logger = logging.getLogger(__name__)
 
-Process = Callable[[Sequence[Any]], Awaitable[None]]
+Process: TypeAlias = Callable[[Sequence[Any]], Awaitable[None]]
+
+# Seconds after which a batch in flight has handed its statements over, so that the next can be decoded meanwhile.
+OVERLAP_AFTER = 0.001
+
+
+@runtime_checkable
+class Processor(Protocol):
+    """What a lane does with records: delivery.batches.BatchProcessor, and `Plain`."""
+
+    def decode(self, records: Sequence[Any]) -> Any:
+        """The stage without I/O: its result goes to `process`."""
+        ...
+
+    async def process(self, batch: Any) -> None:
+        """Bring a batch to its end: when it returns, everything but what `held` names may be acked."""
+        ...
+
+    def held(self) -> Iterable[RecordLike]:
+        """The records, of those that went to `decode`, that must not be acked yet."""
+        ...
+
+    def due(self) -> float | None:
+        """Seconds until `process` wants to be called, if need be with an empty batch; None: not at all."""
+        ...
+
+    def clear(self) -> None:
+        """The partitions are gone."""
+        ...
+
+
+class Plain:
+    """A processor of one function that holds nothing."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    async def process(self, batch: Any) -> None:
+        """Call the function."""
+        await self._process(batch)
+
+    def decode(self, records: Sequence[Any]) -> Sequence[Any]:
+        """The records as they are."""
+        return records
+
+    def held(self) -> Iterable[RecordLike]:
+        """Nothing."""
+        return ()
+
+    def due(self) -> None:
+        """Never."""
+
+    def clear(self) -> None:
+        """Nothing is kept."""
 
 
 class FlowControl(Protocol):
-    """What a lane asks of the consumer when it has enough records, or room again."""
+    """What a lane asks of the consumer: room to breathe, and in whose name it works."""
+
+    #: The worker's present assignment.
+    fence: Fence
 
     def pause_partitions(self, tps: set[TP]) -> None:
         """Stop fetching from partitions."""
@@ -35,13 +94,13 @@ class FlowControl(Protocol):
 
 
 class Lane:
-    """The records of one batch agent's topics, on their way through `process`."""
+    """The records of one batch agent's topics, on their way through a processor."""
 
     def __init__(
         self,
         name: str,
         topics: frozenset[str],
-        process: Process,
+        processor: Processor,
         *,
         batch_size: int,
         buffer_records: int,
@@ -58,88 +117,130 @@ class Lane:
         self.waits = waits
         #: Called when every partition is forgotten.
         self.on_reset: Callable[[], None] = lambda: None
-        self._process = process
-        self._batch_size = batch_size
-        self._buffer_records = buffer_records
+        self._processor = processor
         self._drain_timeout = drain_timeout
-        self._chunks: deque[tuple[TP, Sequence[RecordLike]]] = deque()
-        self._buffered = 0
-        self._following: dict[TP, int] = {}
+        self._buffer = Buffer(batch_size, buffer_records)
+        #: Where this assignment began, per partition, and the end of what was processed.
+        self._starts: dict[TP, int] = {}
+        self._ends: dict[TP, int] = {}
+        #: Partitions whose position stays behind the end, because a record waits.
+        self._behind: set[TP] = set()
         self._paused: set[TP] = set()
         self._draining = False
         self._in_flight: asyncio.Task[None] | None = None
-        self._first_in_flight: dict[TP, int] = {}
+        self._next: tuple[Any, dict[TP, int]] | None = None
         self._wake = asyncio.Event()
 
-    def offer(self, tp: TP, records: Sequence[RecordLike], flow: FlowControl) -> None:
-        """Take records of one partition into the buffer; over `buffer_records` the partition is paused.
+    def begin(self, tp: TP, offset: int) -> None:
+        """Note where this assignment of a partition begins; later calls change nothing."""
+        self._starts.setdefault(tp, offset)
 
-        Records that the lane already had in this assignment are passed over: when Faust resumes after a rebalance it
-        seeks to the committed offsets a moment after it began to fetch.
-        """
-        following = self._following.get(tp, 0)
-        if records[0].offset < following:
-            records = [record for record in records if record.offset >= following]
-        if not records or self._draining:
+    def has_begun(self, tp: TP) -> bool:
+        """Whether it is known where this assignment of a partition begins."""
+        return tp in self._starts
+
+    def done(self, tp: TP) -> int | None:
+        """The first offset of a partition that is not done, or None while unknown."""
+        return self.positions.get(tp, self._starts.get(tp))
+
+    def waiting_from(self, tp: TP) -> int | None:
+        """The first offset of a partition that is here and not done, or None when nothing of it is here."""
+        done = self.done(tp)
+        return done if done is not None and done < self._buffer.end(tp) else None
+
+    def offer(self, tp: TP, records: Sequence[RecordLike], flow: FlowControl) -> None:
+        """Take records of one partition into the buffer; when it is full the partition is paused."""
+        self.begin(tp, records[0].offset)
+        if self._draining:
             return
-        self._following[tp] = records[-1].offset + 1
-        self._chunks.append((tp, records))
-        self._buffered += len(records)
-        if self._buffered >= self._buffer_records:
+        if self._buffer.add(tp, records):
             self._paused.add(tp)
             flow.pause_partitions({tp})
         self._wake.set()
 
     async def run(self, flow: FlowControl) -> None:
-        """Process batches for ever. Raises what `process` raises: the caller ends the worker."""
+        """Process batches for ever. Raises what the processor raises: the caller ends the worker."""
         while True:
-            await self._wake.wait()
-            batch, ends = self._take()
-            if not batch:
-                self._wake.clear()
-                self.last_progress = time.monotonic()
-                continue
-            self._in_flight = asyncio.ensure_future(self._process(batch))
+            batch, ends = self._following() or await self._await_batch()
+            with guarding(flow.fence, ends):
+                self._in_flight = asyncio.ensure_future(self._processor.process(batch))
             try:
+                await self._overlap()
                 await asyncio.shield(self._in_flight)
+            except FencedError as error:
+                logger.warning("%s: stopped, un-acked, until partitions are assigned anew: %s", self.name, error)
+                self._stop_taking()
+                continue
             except asyncio.CancelledError:
                 if not self._in_flight.cancelled():
                     raise
                 continue  # given up by drain: its records are delivered again, to whoever has the partitions
-            finally:
-                self._first_in_flight = {}
-            self.positions.update(ends)
-            self.last_progress = time.monotonic()
+            self._advance(ends)
             self._resume(flow)
 
-    def _take(self) -> tuple[list[RecordLike], dict[TP, int]]:
-        batch: list[RecordLike] = []
-        ends: dict[TP, int] = {}
-        while self._chunks and len(batch) < self._batch_size and not self._draining:
-            tp, records = self._chunks.popleft()
-            room = self._batch_size - len(batch)
-            if len(records) > room:
-                self._chunks.appendleft((tp, records[room:]))
-                records = records[:room]
-            self._first_in_flight.setdefault(tp, records[0].offset)
-            batch.extend(records)
-            ends[tp] = records[-1].offset + 1
-        self._buffered -= len(batch)
-        return batch, ends
+    async def _await_batch(self) -> tuple[Any, dict[TP, int]]:
+        """The next batch; an empty one when the processor is due without records."""
+        while True:
+            self._wake.clear()
+            if not self._draining:
+                if following := self._following():
+                    return following
+                if self._processor.due() == 0:
+                    return self._processor.decode([]), {}
+            self.last_progress = time.monotonic()
+            try:
+                async with asyncio.timeout(None if self._draining else self._processor.due()):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _following(self) -> tuple[Any, dict[TP, int]] | None:
+        """The next batch, decoded, if there are records."""
+        following, self._next = self._next, None
+        if following is None and not self._draining:
+            records, ends = self._buffer.take()
+            following = (self._processor.decode(records), ends) if records else None
+        return following
+
+    async def _overlap(self) -> None:
+        """Decode the next batch while the one in flight waits for its database."""
+        assert self._in_flight is not None
+        done, _ = await asyncio.wait({self._in_flight}, timeout=OVERLAP_AFTER)
+        if not done:
+            self._next = self._following()
+
+    def _advance(self, ends: Mapping[TP, int]) -> None:
+        """The batch in flight is done: positions move to its ends, but not past what waits."""
+        self._ends.update(ends)
+        self.positions.update(ends)
+        held: dict[TP, int] = {}
+        for record in self._processor.held():
+            tp = TP(record.topic, record.partition)
+            held[tp] = min(record.offset, held.get(tp, record.offset))
+        for tp, offset in held.items():
+            self.positions[tp] = offset
+        # What waited and is done now: the position follows.
+        for tp in self._behind - held.keys():
+            self.positions[tp] = self._ends[tp]
+        self._behind = set(held)
+        self.last_progress = time.monotonic()
 
     def _resume(self, flow: FlowControl) -> None:
-        if self._paused and self._buffered <= self._buffer_records // 2 and not self._draining:
+        if self._paused and self._buffer.has_room and not self._draining:
             flow.resume_partitions(self._paused)
             self._paused = set()
+
+    def _stop_taking(self) -> None:
+        self._draining = True
+        self._next = None
+        self._buffer.clear()
 
     async def drain(self) -> None:
         """Start no further batch; wait for the one in flight, and give it up after `drain_timeout` seconds.
 
         Afterwards `positions` is final. What was buffered or given up is delivered again.
         """
-        self._draining = True
-        self._chunks.clear()
-        self._buffered = 0
+        self._stop_taking()
         task = self._in_flight
         if task is None or task.done():
             return
@@ -154,17 +255,13 @@ class Lane:
     def reset(self) -> None:
         """Forget every partition; the lane is ready for a new assignment."""
         self.positions.clear()
-        self._following.clear()
+        self._starts.clear()
+        self._ends.clear()
+        self._behind.clear()
         self._paused.clear()
-        self._chunks.clear()
-        self._buffered = 0
+        self._buffer.forget()
+        self._processor.clear()
         self._draining = False
         self.last_progress = time.monotonic()
         self.on_reset()
-
-    def waiting_from(self, tp: TP) -> int | None:
-        """The first offset of a partition that is here and not yet done, or None when nothing of it is here."""
-        first = self._first_in_flight.get(tp)
-        if first is not None:
-            return first
-        return next((records[0].offset for chunk_tp, records in self._chunks if chunk_tp == tp), None)
+        self._wake.set()

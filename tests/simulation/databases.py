@@ -12,6 +12,8 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import PoolTimeout
 
+from streams_app.databases.fences import Guarded
+from streams_app.errors import FencedError
 from streams_app.systems.requests.model import Decision, Head, Request, Signal, Transition
 from streams_app.systems.requests.store import RequestKey
 from tests.contract.memory_store import MemoryStore, key_of
@@ -54,6 +56,8 @@ class Database(Server):
         self.on_commit: list[Callable[[], None]] = []
         #: Requests whose steps from this number on are refused for good, as by a constraint.
         self.poisoned: dict[UUID, int] = {}
+        #: The generation that claimed a partition.
+        self.fences: dict[tuple[str, int], int] = {}
         self._in_flight: dict[asyncio.Future[Any], Statement] = {}
 
     @property
@@ -163,8 +167,9 @@ class Database(Server):
         self.append("request_signal", key, signal, created=True)
         self.committed()
 
-    def apply(self, decisions: Sequence[Decision]) -> set[UUID]:
-        """One transaction."""
+    def apply(self, decisions: Sequence[Decision], guarded: Guarded | None) -> set[UUID]:
+        """One transaction. Raises FencedError."""
+        self._pass_fence(guarded)
         for decision in decisions:
             step = decision.transition
             if step.expected_seq >= self.poisoned.get(step.request_id, step.expected_seq + 1):
@@ -184,6 +189,15 @@ class Database(Server):
         self.simulation.tally["refused"] += len(decisions) - len(made)
         self.committed()
         return made
+
+    def _pass_fence(self, guarded: Guarded | None) -> None:
+        """As the table delivery_fence."""
+        for place in guarded.places if guarded is not None else ():
+            assert guarded is not None
+            if self.fences.get(place, 0) > guarded.fence.generation:
+                self.simulation.note("fenced_transactions", f"{place} {guarded.fence.generation}")
+                raise FencedError(str(place))
+            self.fences[place] = guarded.fence.generation
 
 
 def finished(coroutine: Coroutine[Any, Any, Any]) -> Any:

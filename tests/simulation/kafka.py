@@ -57,7 +57,7 @@ class Broker(Server):
         #: Where the original of a parked record lies.
         self.original: dict[Place, Place] = {}
         self.committed: dict[TP, int] = dict.fromkeys(self.logs, 0)
-        self.changelog: list[tuple[int, dict[str, int]]] = []
+        self.changelog: list[tuple[int, dict[str, Mark]]] = []
         self.dead_letters: list[DeadLetter] = []
         self.group = Group(simulation, self)
         #: Told of every accepted commit before it counts.
@@ -230,18 +230,12 @@ class Producer:
         self._last: dict[str, tuple[float, bool, bool]] = {}
         self._arrival = 0.0
 
-    async def send_and_wait(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int,
-        timestamp: float | None,
-        headers: Sequence[tuple[str, bytes]],
+    async def park(
+        self, tp: TP, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]
     ) -> Record:
-        """Park a record: no other goes this way. Raises KafkaError."""
-        parked = Record(topic, partition, 0, key, value, tuple(headers))
-        record: Record = await self.store(topic, "parked", lambda: self._broker.park(parked))
+        """Park a record. Raises KafkaError."""
+        parked = Record(tp.topic, tp.partition, 0, key, value, tuple(headers))
+        record: Record = await self.store(tp.topic, "parked", lambda: self._broker.park(parked))
         return record
 
     async def store(self, topic: str, kind: str, work: Callable[[], Any]) -> Any:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from streams_app.databases import Regions, locality_of
 from streams_app.databases.breaker import Breaker
+from streams_app.databases.fences import current
 from streams_app.errors import RegionUnavailableError, is_outage
 from streams_app.systems.requests.model import Account, Context, Decision
 from streams_app.systems.requests.store import RequestKey
@@ -95,8 +96,8 @@ class RegionalStore:
     async def apply(self, region: str, decisions: Sequence[Decision]) -> set[UUID]:
         if not decisions:
             return set()
-        database = self._databases[region]
-        made: set[UUID] = await self._ask(region, lambda: database.apply(decisions), writes=True)
+        database, guarded = self._databases[region], current()
+        made: set[UUID] = await self._ask(region, lambda: database.apply(decisions, guarded), writes=True)
         return made
 
     async def overdue(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from streams_app.delivery.batches import BatchProcessor
+from streams_app.delivery.ports import Mark, Outcome
 from streams_app.errors import FailureClass, classify
 from streams_app.kafka.lanes import Lane
 from streams_app.kafka.parking import TopicParkingLot
@@ -41,17 +42,17 @@ class NoAccountGuard(MemoryStore):
 class AckBeforeCommit(Lane):
     """Positions move when a batch is taken."""
 
-    def _take(self) -> Any:
-        batch, ends = super()._take()
-        self.positions.update(ends)
-        return batch, ends
+    def _following(self) -> Any:
+        following = super()._following()
+        self.positions.update(following[1] if following else {})
+        return following
 
 
 class AckOfBuffered(Lane):
     """What was only buffered when the partitions went counts as done."""
 
     async def drain(self) -> None:
-        buffered = {tp: records[-1].offset + 1 for tp, records in self._chunks}
+        buffered = {tp: records[-1].offset + 1 for tp, records in self._buffer._chunks}
         await super().drain()
         self.positions.update(buffered)
 
@@ -61,10 +62,10 @@ class AckAfterRevoke(Lane):
 
     taken: Any = None
 
-    def _take(self) -> Any:
-        batch, ends = super()._take()
-        self.taken = ends or self.taken
-        return batch, ends
+    def _following(self) -> Any:
+        following = super()._following()
+        self.taken = following[1] if following else self.taken
+        return following
 
     async def drain(self) -> None:
         await super().drain()
@@ -78,17 +79,20 @@ class AckAfterRevoke(Lane):
 class RememberBeforeCommit(BatchProcessor):
     """Versions count as seen before their effects are committed."""
 
-    async def _apply_by_route(self, changes: Any, origin: Any, parking: Any) -> Any:
-        await self._remember(changes)
-        return await super()._apply_by_route(changes, origin, parking)
+    async def process(self, batch: Any) -> None:
+        for change in batch.changes:
+            if change.version is not None:
+                await self._versions.remember(change.partition, {change.key: Mark(change.version)})
+        await super().process(batch)
 
 
 class UndecodableIsLost(BatchProcessor):
     """What cannot be decoded is passed over."""
 
-    def _decode(self, records: Any) -> Any:
-        changes, origin, _ = super()._decode(records)
-        return changes, origin, []
+    def decode(self, records: Any) -> Any:
+        batch = super().decode(records)
+        batch.letters.clear()
+        return batch
 
 
 class RejectionIsLost(RequestsHandler):
@@ -96,7 +100,7 @@ class RejectionIsLost(RequestsHandler):
 
     async def process(self, route: Any, changes: Any) -> Any:
         await super().process(route, changes)
-        return []
+        return Outcome()
 
 
 class ParkedIsLost(TopicParkingLot):

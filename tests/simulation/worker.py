@@ -10,8 +10,10 @@ from faust.types import TP
 
 from streams_app.changefeed import Change
 from streams_app.databases import Regions
-from streams_app.delivery.ports import Rejection
-from streams_app.kafka.lanes import Process as ProcessBatch
+from streams_app.databases.fences import Fence
+from streams_app.delivery.ports import Outcome
+from streams_app.kafka.app import SentRow
+from streams_app.kafka.lanes import Processor
 from streams_app.systems.requests.agents import TOPICS, RequestsHandler
 from streams_app.systems.requests.sweeper import Sweeper
 from streams_app.systems.requests.workflow import WorkflowBook
@@ -22,6 +24,7 @@ from tests.simulation.loop import Process
 from tests.simulation.parts import Parts
 from tests.simulation.store import RegionalStore
 
+GROUP = "simulated"
 COMMIT_INTERVAL = 0.5
 SWEEP_INTERVAL = 5.0
 DRAIN_TIMEOUT = 1.0
@@ -35,15 +38,16 @@ class Watched:
     def __init__(self, handler: RequestsHandler, on_processed: Callable[[Change], None]) -> None:
         self._handler = handler
         self._on_processed = on_processed
-        self.system, self.decode, self.route = handler.system, handler.decode, handler.route
+        self.system, self.history = handler.system, handler.history
+        self.decode, self.route, self.ended = handler.decode, handler.route, handler.ended
 
-    async def process(self, route: str, changes: Sequence[Change]) -> list[Rejection]:
-        rejections = await self._handler.process(route, changes)
-        rejected = [rejection.change for rejection in rejections]
+    async def process(self, route: str, changes: Sequence[Change]) -> Outcome:
+        outcome = await self._handler.process(route, changes)
+        rejected = [rejection.change for rejection in outcome.rejected]
         for change in changes:
             if change not in rejected:
                 self._on_processed(change)
-        return rejections
+        return outcome
 
 
 class Worker:
@@ -72,14 +76,14 @@ class Worker:
         handler = parts.handler(orchestrator, book, regions, MAX_VALUE_BYTES)
         self._versions = Versions(simulation, broker)
         parking = parts.parking(self, {region: parked_topic(region) for region in regions.names}, store.is_down)
-        letters = DeadLetters(self.producer, broker)
-        processor = parts.processor(Watched(handler, on_processed), self._versions, letters, parking)
-        self.batch_agent("requests", TOPICS, processor.process, None)
-        parking.drain_into(processor.process_parked, None)
+        letters, watched = DeadLetters(self.producer, broker), Watched(handler, on_processed)
+        self.batch_agent("requests", TOPICS, parts.processor(watched, self._versions, letters, parking), None)
+        parking.drain_into(lambda: parts.processor(watched, self._versions, letters), None)
         self._new_sweepers = lambda: [
             parts.sweeper(store, orchestrator, book, name, simulation.now) for name in regions.names
         ]
         self._generation = 0
+        self.fence = Fence(GROUP, 0)
         self._committed: dict[TP, int] = {}
         self._fetch_from: dict[TP, int] = {}
         self._end_known_from: dict[TP, float] = {}
@@ -94,7 +98,7 @@ class Worker:
         self,
         name: str,
         topics: Iterable[TopicSpec],
-        process: ProcessBatch,
+        processor: Processor,
         settings: None,
         *,
         drain_timeout: float = DRAIN_TIMEOUT,
@@ -105,7 +109,7 @@ class Worker:
         lane = self._parts.lane(
             name,
             frozenset(topic.name for topic in topics),
-            process,
+            processor,
             batch_size=rng.randint(2, 10),
             buffer_records=rng.randint(4, 20),
             drain_timeout=drain_timeout,
@@ -153,8 +157,11 @@ class Worker:
         await self._versions.rebuild({tp.partition for tp in partitions})
         committed = await self._broker.call(lambda: dict(self._broker.committed))
         self._generation = generation
+        self.fence = Fence(GROUP, generation)
         self._committed = {tp: committed[tp] for tp in partitions}
         self._fetch_from = dict(self._committed)
+        for tp, position in self._fetch_from.items():
+            self._lane_of(tp).begin(tp, position)
         # The end of a partition is known from the first answer about it.
         rng, first = self._simulation.rng, self._simulation.chances.first_answer
         self._end_known_from = {tp: self._simulation.loop.time() + first * rng.random() for tp in partitions}
@@ -202,6 +209,13 @@ class Worker:
     def _lane_of(self, tp: TP) -> Any:
         return next(lane for lane in self._lanes if tp.topic in lane.topics)
 
+    async def send_records(self, tp: TP, rows: Iterable[SentRow]) -> int:
+        """As StreamsApp.send_records: all rows, or the first of them, in order."""
+        end = 0
+        for key, value, headers in rows:
+            end = (await self.producer.park(tp, key, value, headers)).offset + 1
+        return end
+
     def assignment(self) -> set[TP]:
         """As the consumer's: the worker's partitions."""
         return set(self._committed)
@@ -209,12 +223,15 @@ class Worker:
     def lag(self) -> dict[TP, int]:
         """As the driver's: records of each partition that are not yet done."""
         lags, now = {}, self._simulation.loop.time()
-        for tp, position in self._fetch_from.items():
-            if now < self._end_known_from[tp]:
-                continue
-            waiting = self._lane_of(tp).waiting_from(tp)
-            lags[tp] = max(0, len(self._broker.logs[tp]) - (position if waiting is None else waiting))
+        for tp in self._fetch_from:
+            if now >= self._end_known_from[tp]:
+                lags[tp] = max(0, len(self._broker.logs[tp]) - self._lane_of(tp).done(tp))
         return lags
+
+    def is_through(self, topic: str) -> bool:
+        """As the driver's."""
+        lags = self.lag()
+        return all(lags.get(tp, 1) == 0 for tp in self._committed if tp.topic == topic)
 
     def _next_records(self) -> Mapping[TP, list[object]]:
         found = {}

@@ -141,7 +141,7 @@ class Connect(Part):
             "status.storage.replication.factor": 1,
             "status.storage.partitions": 2,
             "exactly.once.source.support": "enabled",
-            # What a killed worker left open hides the offsets topic from the next one until this has passed (else 60 s).
+            # What a killed worker left open hides the offsets topic from the next one for so long (else a minute).
             "producer.transaction.timeout.ms": 10_000,
             # A missing topic is our mistake: with one made on the fly the partition count would be wrong.
             "topic.creation.enable": "false",

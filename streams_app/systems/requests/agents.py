@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from streams_app.changefeed import Change, FeedSpec, Op, RecordLike, Resolved, decode
 from streams_app.databases import Regions
-from streams_app.delivery.ports import Rejected, Rejection
+from streams_app.delivery.ports import Outcome, Rejected, Rejection
 from streams_app.delivery.sequencer import sequence_number
 from streams_app.systems.requests.model import Context, Status
 from streams_app.systems.requests.orchestrator import SYSTEM, Orchestrator, observe_end_to_end
@@ -16,6 +17,7 @@ from streams_app.systems.requests.store import RequestKey
 from streams_app.systems.requests.workflow import WorkflowBook
 from streams_app.topics import NEW_REQUESTS, REQUEST_SIGNALS, REQUEST_STATUS
 
+TERMINAL = frozenset(status.value for status in Status if not status.is_open)
 TOPICS = (NEW_REQUESTS, REQUEST_STATUS, REQUEST_SIGNALS)
 
 
@@ -27,6 +29,8 @@ class RequestsHandler:
     """
 
     system = SYSTEM
+    # A change of a head tells of all that came before it.
+    history = None
 
     def __init__(self, orchestrator: Orchestrator, book: WorkflowBook, regions: Regions, max_value_bytes: int) -> None:
         self._orchestrator = orchestrator
@@ -49,7 +53,8 @@ class RequestsHandler:
         # request_info follows the head: its later changes are our own, and ask for nothing.
         if record.topic == NEW_REQUESTS.name and row.get("request_status_id", Status.PENDING) != Status.PENDING:
             return None
-        return change
+        # Only the heads are numbered; the other feeds' log positions do not compare with those numbers.
+        return change if sequence_number(change) is not None else replace(change, version=None)
 
     def _check_codes(self, row: dict[str, Any]) -> None:
         type_id, link_id = row.get("request_type_id"), row.get("action_state_link_id")
@@ -62,7 +67,11 @@ class RequestsHandler:
         """The region of the change's request."""
         return self._regions.of(request_key(change).locality)
 
-    async def process(self, route: str, changes: Sequence[Change]) -> list[Rejection]:
+    def ended(self, change: Change) -> bool:
+        """Whether the request has reached a terminal state."""
+        return (change.after or {}).get("status_id") in TERMINAL
+
+    async def process(self, route: str, changes: Sequence[Change]) -> Outcome:
         """Give every changed request its next step."""
         found = await self._orchestrator.advance_region(route, [request_key(change) for change in changes])
         rejections = []
@@ -73,7 +82,7 @@ class RequestsHandler:
                 observe_end_to_end(route, change.source_time)
             else:
                 rejections.append(rejection)
-        return rejections
+        return Outcome(rejections)
 
     def _rejection(self, change: Change, context: Context | None) -> Rejection | None:
         if context is None:

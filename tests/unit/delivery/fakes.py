@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from streams_app.changefeed import Change, FeedSpec, Record, RecordLike, Resolved, Version, decode
-from streams_app.delivery.ports import DeadLetter, Mark, Rejection
+from streams_app.delivery.batches import BatchProcessor
+from streams_app.delivery.ports import DeadLetter, Mark, Outcome, Rejection
 
 SPEC = FeedSpec(key_column="request_id", version_column="seq_num")
 
@@ -35,6 +36,11 @@ class FakeVersions:
         self.seen.update(versions)
 
 
+async def work(processor: BatchProcessor, records: Sequence[RecordLike]) -> None:
+    """One batch, from records to the moment it may be acked."""
+    await processor.process(processor.decode(records))
+
+
 class FakeSink:
     """Collects dead letters; fails as often as told before it takes any."""
 
@@ -53,6 +59,7 @@ class FakeHandler:
     """Records what it was asked to process; keys in `broken` fail for good, keys in `refused` are rejected."""
 
     system = "fake"
+    history = None
 
     def __init__(self, broken: frozenset[str] = frozenset(), refused: frozenset[str] = frozenset()) -> None:
         self.broken = broken
@@ -66,9 +73,12 @@ class FakeHandler:
     def route(self, change: Change) -> str:
         return "here"
 
-    async def process(self, route: str, changes: Sequence[Change]) -> list[Rejection]:
+    def ended(self, change: Change) -> bool:
+        return bool((change.after or {}).get("last"))
+
+    async def process(self, route: str, changes: Sequence[Change]) -> Outcome:
         if any(change.key in self.broken for change in changes):
             raise ValueError("a rule divides by zero")
         assert all(change.version is not None for change in changes)
         self.processed += [(c.key, c.version.major) for c in changes if c.version and c.key not in self.refused]
-        return [Rejection(change, "not_wanted") for change in changes if change.key in self.refused]
+        return Outcome([Rejection(change, "not_wanted") for change in changes if change.key in self.refused])

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams_app.changefeed import Change, Resolved, decode
-from streams_app.delivery.sequencer import sequence
+from streams_app.delivery.sequencer import sequence_newest
 from tests.unit.delivery.fakes import SPEC, FakeVersions, record
 
 
@@ -19,7 +19,7 @@ def numbers(changes: list[Change]) -> list[tuple[str, int]]:
 
 
 def test_new_versions_pass_in_order():
-    result = sequence([change("a", 1), change("b", 1), change("a", 2)], FakeVersions())
+    result = sequence_newest([change("a", 1), change("b", 1), change("a", 2)], FakeVersions())
     assert numbers(result.passed) == [("a", 1), ("b", 1), ("a", 2)]
     assert (result.duplicates, result.gaps) == ([], 0)
 
@@ -27,7 +27,7 @@ def test_new_versions_pass_in_order():
 def test_a_version_at_or_below_the_highest_seen_is_a_duplicate():
     seen = FakeVersions()
     seen.seen["a"] = 2
-    result = sequence([change("a", 1), change("a", 2), change("a", 3), change("a", 3)], seen)
+    result = sequence_newest([change("a", 1), change("a", 2), change("a", 3), change("a", 3)], seen)
     assert numbers(result.passed) == [("a", 3)]
     assert numbers(result.duplicates) == [("a", 1), ("a", 2), ("a", 3)]
 
@@ -35,20 +35,20 @@ def test_a_version_at_or_below_the_highest_seen_is_a_duplicate():
 def test_a_skipped_version_is_a_gap_and_passes():
     seen = FakeVersions()
     seen.seen["a"] = 1
-    result = sequence([change("a", 4)], seen)
+    result = sequence_newest([change("a", 4)], seen)
     assert numbers(result.passed) == [("a", 4)]
     assert result.gaps == 1
 
 
 def test_the_first_version_ever_seen_is_no_gap():
-    assert sequence([change("a", 7)], FakeVersions()).gaps == 0
+    assert sequence_newest([change("a", 7)], FakeVersions()).gaps == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 6))), st.integers(1, 5))
 def test_each_version_passes_at_most_once_and_upwards_however_batches_are_cut(arrivals, size):
     seen, passed = FakeVersions(), []
     for start in range(0, len(arrivals), size):
-        result = sequence([change(*arrival) for arrival in arrivals[start : start + size]], seen)
+        result = sequence_newest([change(*arrival) for arrival in arrivals[start : start + size]], seen)
         for key, version in numbers(result.passed):
             seen.seen[key] = version
             passed.append((key, version))

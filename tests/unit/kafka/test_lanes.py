@@ -6,7 +6,8 @@ import pytest
 from faust.types import TP
 
 from streams_app.changefeed import Record
-from streams_app.kafka.lanes import Lane
+from streams_app.databases.fences import Fence
+from streams_app.kafka.lanes import OVERLAP_AFTER, Lane, Plain
 
 A, B = TP("t", 0), TP("t", 1)
 
@@ -19,6 +20,7 @@ class Flow:
     """Notes what was paused and resumed."""
 
     def __init__(self) -> None:
+        self.fence = Fence("group", 1)
         self.paused: set[TP] = set()
 
     def pause_partitions(self, tps: set[TP]) -> None:
@@ -56,7 +58,7 @@ def flow():
 
 @pytest.fixture
 async def lane(work, flow):
-    lane = Lane("l", frozenset({"t"}), work, batch_size=4, buffer_records=8, drain_timeout=0.05)
+    lane = Lane("l", frozenset({"t"}), Plain(work), batch_size=4, buffer_records=8, drain_timeout=0.05)
     task = asyncio.ensure_future(lane.run(flow))
     yield lane
     task.cancel()
@@ -66,6 +68,8 @@ async def lane(work, flow):
 async def settle() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
+    # Longer than a lane waits before it decodes ahead.
+    await asyncio.sleep(2 * OVERLAP_AFTER)
 
 
 async def test_batches_keep_each_partition_in_order_and_move_its_position(lane, work, flow):
@@ -81,11 +85,11 @@ async def test_no_position_moves_before_the_batch_is_done(lane, work, flow):
     lane.offer(A, records(A, 0, 2), flow)
     await settle()
     assert lane.positions == {}
-    assert lane.waiting_from(A) == 0
+    assert lane.done(A) == 0
     work.gate.set()
     await settle()
     assert lane.positions == {A: 2}
-    assert lane.waiting_from(A) is None
+    assert lane.done(A) == 2
 
 
 async def test_records_that_come_again_in_one_assignment_are_passed_over(lane, work, flow):
@@ -153,7 +157,7 @@ async def test_after_reset_the_lane_serves_the_next_assignment(lane, work, flow)
 
 
 async def test_a_failure_leaves_run_and_acks_nothing(work, flow):
-    lane = Lane("l", frozenset({"t"}), work, batch_size=4, buffer_records=8, drain_timeout=0.05)
+    lane = Lane("l", frozenset({"t"}), Plain(work), batch_size=4, buffer_records=8, drain_timeout=0.05)
     work.error = ValueError("for a person")
     lane.offer(A, records(A, 0, 1), flow)
     with pytest.raises(ValueError, match="for a person"):
