@@ -47,6 +47,9 @@ class Thread(Service):
         self.rewound: dict[TP, int] = {}
         self.while_fetching: Callable[[], None] = lambda: None
 
+    def next_fetch(self, tp):
+        return None, None
+
     async def commit(self, offsets: dict[TP, int]) -> bool:
         if self.hangs:
             await asyncio.Event().wait()
