@@ -12,7 +12,7 @@ from benchmarks.requests.work import PARTITIONS, row_of
 from streams_app.changefeed import Change, FeedSpec, RecordLike, Resolved, decode
 from streams_app.databases import Databases
 from streams_app.delivery.batches import BatchProcessor
-from streams_app.delivery.ports import DeadLetter, Rejection
+from streams_app.delivery.ports import DeadLetter, Outcome
 from streams_app.kafka.app import create_faust_app
 from streams_app.kafka.versions import ChangelogVersionTable
 from streams_app.settings import DatabaseSettings, RegionSettings, Settings
@@ -26,6 +26,7 @@ class StatusLog:
     """Every change becomes a row of the log and moves its key's head."""
 
     system = "benchmark"
+    history = None
 
     def __init__(self, databases: Databases, watch: Stopwatch) -> None:
         self._databases = databases
@@ -42,14 +43,18 @@ class StatusLog:
         """There is one region."""
         return REGION
 
-    async def process(self, route: str, changes: Sequence[Change]) -> Sequence[Rejection]:
+    def ended(self, change: Change) -> bool:
+        """No key ends."""
+        return False
+
+    async def process(self, route: str, changes: Sequence[Change]) -> Outcome:
         """Write the rows in one transaction."""
         rows = [row_of(change.after or {}) for change in changes]
         async with self._databases.transaction(route) as connection:
             await write_async(connection, rows)
         if self._watch.committed(len(rows)):
             stop_worker()
-        return ()
+        return Outcome()
 
 
 class NoDeadLetters:
@@ -86,7 +91,7 @@ def run(job: Job) -> Measured:
     databases = Databases(settings)
     versions = ChangelogVersionTable(app, TABLE, settings)
     processor = BatchProcessor(StatusLog(databases, watch), versions, NoDeadLetters())
-    app.batch_agent("benchmark", [TopicSpec(job.topic, "request_id")], processor.process, settings)
+    app.batch_agent("benchmark", [TopicSpec(job.topic, "request_id")], processor, settings)
     app.before_start.append(databases.open)
     app.after_stop.append(databases.close)
     run_worker(app)
