@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PLACE: Final = b"\xff"  # after every time
+_VOID: Final = 0  # the time of keys that are no longer here, but have a mark in the changelog
 _MOST_DIRECTORIES: Final = 1000
 # RocksDB's own defaults allow each partition two gigabytes.
 _CACHE_BYTES: Final = 32 * 2**20
@@ -183,6 +184,7 @@ class DiskPartition:
     def _apply(self, batch: WriteBatch, key: bytes, value: bytes | None) -> None:
         if value is None:
             batch.delete(key)
+            batch.delete(_ended_key(_VOID, key), self._ended_handle)
             return
         _, ended = decode(value)
         batch.put(key, value)
@@ -198,8 +200,9 @@ class DiskPartition:
             batch.delete(ended_key, self._ended_handle)
             key = ended_key[8:]
             value = self._db.get(key)
-            # Void keys are no longer there; one that went on after its end stays.
-            if value is None or has_ended(decode(value)[0]):
+            # Void keys are no longer here; one that went on after its end stays.
+            void = int.from_bytes(ended_key[:8]) == _VOID
+            if value is None if void else value is not None and has_ended(decode(value)[0]):
                 batch.delete(key)
                 gone.append(key.decode())
         self._write(batch)
@@ -210,7 +213,7 @@ class DiskPartition:
         batch = self._batch()
         for key in _keys(self._db):
             batch.delete(key)
-            batch.put(_ended_key(0, key), b"", self._ended_handle)
+            batch.put(_ended_key(_VOID, key), b"", self._ended_handle)
             if batch.len() > _VOID_CHUNK:
                 self._write(batch)
                 batch = self._batch()

@@ -135,6 +135,8 @@ class MemoryPartition:
         self._marks: dict[str, Packed] = {}
         # By the time of ending, rounded up: a list of keys takes a tenth of what a pair for each key would.
         self._ended: deque[tuple[int, list[str]]] = deque()
+        # Keys that are no longer here, but have a mark in the changelog.
+        self._void: set[str] = set()
 
     def get(self, key: str) -> Mark | None:
         """What is remembered of `key`."""
@@ -154,9 +156,13 @@ class MemoryPartition:
         for record in records:
             try:
                 if record.key == VOID_KEY:
-                    self._void()
+                    self._void.update(marks)
+                    marks.clear()
+                    self._ended.clear()
                 elif record.value is None:
-                    marks.pop(decode_key(record.key), None)
+                    key = decode_key(record.key)
+                    marks.pop(key, None)
+                    self._void.discard(key)
                 else:
                     key = decode_key(record.key)
                     packed, ended = decode(record.value)
@@ -171,14 +177,17 @@ class MemoryPartition:
     def forget(self, before: int, most: int) -> list[str]:
         """Forget up to `most` keys that ended before a time, or became void; returns them."""
         gone: list[str] = []
+        while self._void and len(gone) < most:
+            key = self._void.pop()
+            if key not in self._marks:
+                gone.append(key)
         while self._ended and self._ended[0][0] <= before and len(gone) < most:
             keys = self._ended[0][1]
             while keys and len(gone) < most:
                 key = keys.pop()
-                packed = self._marks.get(key)
-                # Void keys are no longer there; one that went on after its end stays.
-                if packed is None or has_ended(packed):
-                    self._marks.pop(key, None)
+                # One that went on after its end stays.
+                if has_ended(self._marks.get(key, 0)):
+                    del self._marks[key]
                     gone.append(key)
             if not keys:
                 self._ended.popleft()
@@ -188,6 +197,7 @@ class MemoryPartition:
         """Forget everything; `place` is the beginning again."""
         self._marks.clear()
         self._ended.clear()
+        self._void.clear()
         self.place = Place()
 
     def close(self) -> None:
@@ -204,9 +214,3 @@ class MemoryPartition:
             self._ended[-1][1].append(key)
         else:
             self._ended.append((label, [key]))
-
-    def _void(self) -> None:
-        """Forget every key at once; their records leave the changelog with the next ones that are forgotten."""
-        void = [*self._marks, *(key for label, keys in self._ended if label == 0 for key in keys)]
-        self._marks.clear()
-        self._ended = deque([(0, void)])

@@ -101,6 +101,12 @@ def test_a_marker_makes_everything_before_it_void_and_nothing_after_it(partition
     assert partition.get("kept") == ALIVE
 
 
+def test_what_has_its_tombstone_gets_no_other(partition: Partition) -> None:
+    apply(partition, logged(0, "ended", ENDED), logged(1, "ended", None))
+    apply(partition, logged(2, "void", ALIVE), logged(3, VOID_KEY, b"{}"), logged(4, "void", None))
+    assert partition.forget(1000, 10) == []
+
+
 def test_garbage_is_skipped_and_counted_and_its_neighbours_are_not(partition: Partition) -> None:
     garbage = [logged(0, b"no json", b"1"), logged(1, "a", b"{"), logged(2, b"7", b"7"), logged(3, "b", b'{"x":1}')]
     skipped = apply(partition, *garbage, logged(4, "c", ALIVE))
