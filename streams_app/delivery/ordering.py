@@ -131,7 +131,7 @@ class SequenceOrder:
         return course.settled
 
     async def _advance(self, changes: Sequence[Change], record_of: RecordOf, course: _Course) -> None:
-        unknown = {change.key for change in changes if course.get(change.key) is None}
+        unknown = {change.key for change in changes if course.get(change.key, change.partition) is None}
         await self._ask_heads(unknown - course.heads.keys(), course)
         for _ in range(MAX_ROUNDS):
             taken = self._sequencer.take(changes, record_of, course, course.heads, monotonic())
@@ -238,14 +238,14 @@ class _Course:
         self.ended: list[Change] = []
         self.ended_ids: set[int] = set()
 
-    def get(self, key: str) -> Mark | None:
+    def get(self, key: str, partition: int) -> Mark | None:
         """What is known of a key."""
-        return self._learnt.get(key) or self._versions.get(key)
+        return self._learnt.get(key) or self._versions.get(key, partition)
 
     def reached(self, change: Change, ended: bool) -> None:
         """A change is applied: the key goes on from there; it lives again when all that was set aside is done."""
         assert change.version is not None
-        mark = self.get(change.key)
+        mark = self.get(change.key, change.partition)
         dead = mark.dead if mark is not None and mark.dead is not None and change.version < mark.dead else None
         self.heads[change.key] = max(change.version.major, self.heads.get(change.key, 0))
         self._learn(change, Mark(change.version, dead, ended))
@@ -258,7 +258,7 @@ class _Course:
     def died(self, change: Change) -> None:
         """A change is set aside: the key's later changes go behind it."""
         assert change.version is not None
-        mark = self.get(change.key)
+        mark = self.get(change.key, change.partition)
         highest = mark.dead if mark is not None and mark.dead is not None else change.version
         version = mark.version if mark is not None else Version(self.heads.get(change.key, 0))
         self._learn(change, Mark(version, max(highest, change.version, key=lambda v: v.major)))

@@ -63,8 +63,8 @@ class Mark:
 class VersionTable(Protocol):
     """What was seen of each key: a cache that may be lost or stale, never a source of truth."""
 
-    def get(self, key: str) -> Mark | None:
-        """What is remembered of `key`."""
+    def get(self, key: str, partition: int) -> Mark | None:
+        """What is remembered of `key`, whose records lie on `partition`."""
         ...
 
     async def remember(self, partition: int, marks: Mapping[str, Mark]) -> None:

@@ -34,8 +34,8 @@ class Sequenced:
 class Marks(Protocol):
     """Reads the version table."""
 
-    def get(self, key: str) -> Mark | None:
-        """What is remembered of `key`."""
+    def get(self, key: str, partition: int) -> Mark | None:
+        """What is remembered of `key`, whose records lie on `partition`."""
         ...
 
 
@@ -55,7 +55,7 @@ def sequence_newest(changes: Sequence[Change], marks: Marks) -> Sequenced:
         key = change.key
         before = highest.get(key)
         if before is None:
-            mark = marks.get(key)
+            mark = marks.get(key, change.partition)
             before = mark.version if mark is not None else None
         if before is not None and before.kind is version.kind:
             if version.major < before.major or (version.major == before.major and version.minor <= before.minor):
@@ -122,7 +122,7 @@ class Sequencer:
                 result.unordered.append(change)
                 continue
             key, number = change.key, version.major
-            mark = marks.get(key)
+            mark = marks.get(key, change.partition)
             before = reached.get(key)
             if before is None:
                 before = heads.get(key, mark.version.major if mark is not None else 0)

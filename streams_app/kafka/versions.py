@@ -54,16 +54,10 @@ class ChangelogVersionTable:
         store: VersionStore = self._table.data
         return store.partitions
 
-    def get(self, key: str, partition: int | None = None) -> Mark | None:
-        """What is remembered of `key`, which lives on one partition; every partition is asked when it is not given."""
-        if partition is not None:
-            found = self._partitions.get(partition)
-            return None if found is None else found.get(key)
-        for asked in self._partitions.values():
-            mark = asked.get(key)
-            if mark is not None:
-                return mark
-        return None
+    def get(self, key: str, partition: int) -> Mark | None:
+        """What is remembered of `key`, whose records lie on `partition`."""
+        found = self._partitions.get(partition)
+        return None if found is None else found.get(key)
 
     async def remember(self, partition: int, marks: Mapping[str, Mark]) -> None:
         """Remember keys of one partition, and forget some that ended. The producer is flushed before offsets are

@@ -193,7 +193,7 @@ class Versions:
         self._data: dict[str, Mark] = {}
         self._unsent: list[asyncio.Future[Any]] = []
 
-    def get(self, key: str) -> Mark | None:
+    def get(self, key: str, partition: int) -> Mark | None:
         return self._data.get(key)
 
     async def remember(self, partition: int, marks: Mapping[str, Mark]) -> None:

@@ -27,7 +27,7 @@ class FakeVersions:
         self.seen: dict[str, int] = {}
         self.writes: list[tuple[int, dict[str, int]]] = []
 
-    def get(self, key: str) -> Mark | None:
+    def get(self, key: str, partition: int) -> Mark | None:
         return Mark(Version(self.seen[key])) if key in self.seen else None
 
     async def remember(self, partition: int, marks: Mapping[str, Mark]) -> None:
