@@ -31,6 +31,10 @@ class StalledError(RuntimeError):
     """The worker has work and makes no progress: it ends, so that something starts it again."""
 
 
+class RetriesExhaustedError(RuntimeError):
+    """What may be tried again failed until its budget was spent: as long as this work is as it is, it will not succeed."""
+
+
 class FencedError(RuntimeError):
     """Another worker has the partitions now: nothing of the batch may be acked, and nothing more be written."""
 
@@ -50,12 +54,14 @@ _AMBIGUOUS = frozenset({"40003", "08007"})
 
 # Nobody there, shutting down, or out of resources: the region as a whole is in trouble, not one transaction.
 _OUTAGE_CLASSES = ("08", "53", "57")
+# A statement that took too long is the statement's trouble.
+_QUERY_CANCELED = "57014"
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether `error` says that the database cannot be worked with at all."""
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
-        return error.sqlstate[:2] in _OUTAGE_CLASSES
+        return error.sqlstate[:2] in _OUTAGE_CLASSES and error.sqlstate != _QUERY_CANCELED
     return classify(error) is not FailureClass.PERMANENT
 
 

@@ -11,8 +11,10 @@ import click
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table, progress
 from streams_app.commands.schema import TABLES
 from streams_app.commands.shadowing import print_comparison, shadow_moves
+from streams_app.databases import Databases
+from streams_app.databases.fences import advance
 from streams_app.delivery.replays import Move, ReplayError, Target, duration, moment, partition_numbers, plan
-from streams_app.errors import StartError
+from streams_app.errors import StartError, is_outage
 from streams_app.kafka.group import ConsumerGroup, Member
 from streams_app.kafka.recovery import make_void
 from streams_app.settings import Settings, load_settings
@@ -66,9 +68,10 @@ async def _replay(settings: Settings, group: ConsumerGroup, moves: list[Move], y
     backward = [move for move in moves if move.records]
     if not as_json:
         _show(moves)
+    if not yes:
+        click.confirm("Move the group?", abort=True, err=True)
+    await _open_fences(settings)
     if backward:
-        if not yes:
-            click.confirm("Move the group?", abort=True, err=True)
         # First: a table that is void for nothing costs time, one that knows what the databases do not would drop work.
         await _forget_versions(settings, sorted({move.partition for move in backward}))
         await group.move(backward)
@@ -77,6 +80,20 @@ async def _replay(settings: Settings, group: ConsumerGroup, moves: list[Move], y
     else:
         _say("done; start the workers" if backward else "nothing to move")
     return 0
+
+
+async def _open_fences(settings: Settings) -> None:
+    """Make the claims of all workers so far void, so that even a group made anew, with low generations, may begin."""
+    async with Databases(settings) as databases:
+        for region in databases.regions.names:
+            try:
+                async with databases.transaction(region) as connection:
+                    await advance(connection, region, settings.app_id)
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                _say(f"region {region} does not answer: its fences stay. Workers of this group will pass them, unless")
+                _say("the group was made anew; then run the command again when the region is back.")
 
 
 async def _forget_versions(settings: Settings, partitions: Sequence[int]) -> None:

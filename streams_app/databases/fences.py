@@ -81,11 +81,9 @@ async def pass_fence(connection: psycopg.AsyncConnection[TupleRow], region: str,
     return claimed
 
 
-async def advance(
-    connection: psycopg.AsyncConnection[TupleRow], region: str, group: str, places: Collection[Place]
-) -> None:
-    """Make every claim of the partitions void: a replay begins."""
-    await connection.execute(SQL["advance"], _arguments(Fence(group, 0), region, places))
+async def advance(connection: psycopg.AsyncConnection[TupleRow], region: str, group: str) -> None:
+    """Make every claim of a group void, while none of its workers runs: a replay begins, or the group was made anew."""
+    await connection.execute(SQL["advance"], {"region": region, "group": group})
 
 
 def _arguments(fence: Fence, region: str, places: Collection[Place]) -> dict[str, Any]:

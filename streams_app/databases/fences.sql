@@ -20,7 +20,6 @@ SELECT f.topic, f.partition
 
 -- name: advance
 -- A replay: every claim so far is void, and generations may begin anew.
-UPDATE delivery_fence AS f
-   SET epoch = f.epoch + 1, generation = 0
-  FROM unnest(%(topics)s::text[], %(partitions)s::int4[]) AS k (topic, partition)
- WHERE f.region = %(region)s AND f.consumer_group = %(group)s AND f.topic = k.topic AND f.partition = k.partition;
+UPDATE delivery_fence
+   SET epoch = epoch + 1, generation = 0
+ WHERE region = %(region)s AND consumer_group = %(group)s;

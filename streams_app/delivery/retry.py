@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from streams_app.errors import FailureClass, classify
+from streams_app.errors import FailureClass, RetriesExhaustedError, classify, is_outage
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,17 +34,19 @@ async def until_done(
     what: str,
     on_retry: Callable[[FailureClass], None],
     give_up_on: type[Exception] | tuple[type[Exception], ...] = (),
+    budget: float | None = None,
     backoff: Backoff = Backoff(),
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
     """The result of `operation`, tried until it succeeds or fails for good.
 
     The operation must be safe to repeat: an ambiguous commit is resolved by doing it again, because it reads the
-    state back before it decides. Raises what is permanent, and what `give_up_on` names. Stopping is the caller's:
-    cancel the task.
+    state back before it decides. Raises what is permanent, what `give_up_on` names, and RetriesExhaustedError when it
+    has failed for `budget` seconds, outages not counted. Stopping is the caller's: cancel the task.
     """
-    attempt = 0
+    attempt, spent = 0, 0.0
     while True:
+        began = time.monotonic()
         try:
             return await operation()
         except Exception as error:
@@ -52,7 +55,12 @@ async def until_done(
                 raise
             attempt += 1
             on_retry(failure)
+            pause = backoff.pause(attempt, random.random())  # noqa: S311 (spread, not secrecy)
+            if not is_outage(error):
+                spent += time.monotonic() - began + pause
+                if budget is not None and spent > budget:
+                    raise RetriesExhaustedError(f"{what}: {attempt} attempts failed, the last by {error}") from error
             # The 1st, 2nd, 4th, 8th … attempt: an outage must not fill the disk with its log.
             if attempt & (attempt - 1) == 0:
                 logger.warning("%s: attempt %d failed (%s): %s", what, attempt, failure, error)
-            await sleep(backoff.pause(attempt, random.random()))  # noqa: S311 (spread, not secrecy)
+            await sleep(pause)

@@ -13,6 +13,7 @@ class Health:
     lag: int
     partitions: int
     seconds_since_progress: float
+    seconds_uncommitted: float
 
     @property
     def healthy(self) -> bool:
@@ -24,12 +25,17 @@ class Health:
         return asdict(self)
 
 
-def judge(lag: int, partitions: int, since_progress: float, recovering: bool, stall_timeout: float) -> Health:
-    """The health of a worker that has `lag` records before it and last ended a batch `since_progress` seconds ago."""
+def judge(
+    lag: int, partitions: int, since_progress: float, uncommitted: float, *, recovering: bool, stall_timeout: float
+) -> Health:
+    """The health of a worker that has `lag` records before it and last ended a batch `since_progress` seconds ago.
+
+    `uncommitted`: for how many seconds positions have waited for their commit.
+    """
     if recovering:
         status = "recovering"
-    elif lag > 0 and since_progress > stall_timeout:
+    elif (lag > 0 and since_progress > stall_timeout) or uncommitted > stall_timeout:
         status = "stalled"
     else:
         status = "ok"
-    return Health(status, lag, partitions, round(since_progress, 1))
+    return Health(status, lag, partitions, round(since_progress, 1), round(uncommitted, 1))

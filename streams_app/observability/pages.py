@@ -28,12 +28,19 @@ class Observer:
 
     def health(self) -> Health:
         """The worker's health now."""
-        lags = self._app.consumer.lag() if self._app.consumer_started else {}
+        consumer = self._app.consumer if self._app.consumer_started else None
+        lags = consumer.lag() if consumer is not None else {}
         working = [lane for lane in self._app.lanes if not lane.waits()]
         behind = [lane for lane in working if any(lag and tp.topic in lane.topics for tp, lag in lags.items())]
         last = min((lane.last_progress for lane in behind), default=time.monotonic())
-        recovering = self._app.rebalancing or not self._app.consumer_started
-        return judge(sum(lags.values()), len(lags), time.monotonic() - last, recovering, self._stall_timeout)
+        return judge(
+            sum(lags.values()),
+            len(lags),
+            time.monotonic() - last,
+            consumer.seconds_uncommitted if consumer is not None else 0.0,
+            recovering=self._app.rebalancing or consumer is None,
+            stall_timeout=self._stall_timeout,
+        )
 
     def refresh(self) -> None:
         """Bring the gauges up to date; the series of partitions that went to another worker are removed."""

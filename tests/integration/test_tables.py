@@ -179,10 +179,10 @@ async def test_what_ended_is_forgotten_in_the_changelog_too(
     await table.remember(1, {"a": ENDED, "b": ENDED, "c": ALIVE})
     now[0] += 30
     await table.remember(1, {"b": ALIVE, "d": ENDED})
-    assert table.get("a") == ENDED
+    assert table.get("a", 1) == ENDED
     now[0] += 40
     await table.remember(1, {"c": Mark(Version(4))})
-    assert [table.get(key) for key in ("a", "b", "c", "d")] == [None, ALIVE, Mark(Version(4)), ENDED]
+    assert [table.get(key, 1) for key in ("a", "b", "c", "d")] == [None, ALIVE, Mark(Version(4)), ENDED]
     await producer.flush()
     assert partition.place.offset == 7  # 3 + 2 marks, a tombstone and a mark
     recovered = MemoryPartition(1)

@@ -22,6 +22,8 @@ SYSTEM = "requests"
 
 # A request is refused again only while somebody else moves it or its account; each round one of them succeeds.
 MAX_ROUNDS = 100
+# Seconds that a batch may fail by conflicts and time-outs of its own, before its requests are tried apart.
+RETRY_BUDGET = 60.0
 
 
 class TooManyRoundsError(RuntimeError):
@@ -66,7 +68,7 @@ class Orchestrator:
         """Give each request of one region its next step, if there is one, and commit it.
 
         Returns what each request was before its step; None for one that is not there. Raises RegionUnavailableError
-        when the region is down, else only what is permanent.
+        when the region is down, RetriesExhaustedError, else only what is permanent.
         """
         pending = list(dict.fromkeys(keys))
         found: dict[UUID, Context | None] = {key.request_id: None for key in pending}
@@ -76,6 +78,7 @@ class Orchestrator:
                 what=f"requests in {region}",
                 on_retry=lambda failure: metrics.RETRIES.labels(region, failure).inc(),
                 give_up_on=RegionUnavailableError,
+                budget=RETRY_BUDGET,
             )
             if not pending:
                 return found

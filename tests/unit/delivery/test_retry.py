@@ -1,6 +1,7 @@
 """What is tried again, and how long the pauses are."""
 
 import asyncio
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -10,7 +11,7 @@ from psycopg import errors as pg
 from psycopg_pool import PoolTimeout
 
 from streams_app.delivery.retry import Backoff, until_done
-from streams_app.errors import FailureClass, classify
+from streams_app.errors import FailureClass, RetriesExhaustedError, classify, is_outage
 
 TRANSIENT, PERMANENT, AMBIGUOUS = FailureClass.TRANSIENT, FailureClass.PERMANENT, FailureClass.AMBIGUOUS
 
@@ -91,3 +92,36 @@ async def test_cancelling_ends_the_attempts():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_budget_ends_the_attempts_at_what_is_no_outage(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("streams_app.delivery.retry.time", SimpleNamespace(monotonic=lambda: now[0]))
+    attempts: list[Exception] = []
+
+    async def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def failing(error: Exception):
+        async def operation() -> None:
+            attempts.append(error)
+            now[0] += 1
+            if len(attempts) < 500:
+                raise error
+
+        return operation
+
+    arguments = {"what": "work", "on_retry": lambda failure: None, "budget": 60.0, "sleep": sleep}
+    with pytest.raises(RetriesExhaustedError, match="attempts failed"):
+        await until_done(failing(pg.QueryCanceled("too slow")), **arguments)
+    assert 60 <= now[0] < 70
+    # A region that is away costs nothing of the budget.
+    attempts.clear()
+    await until_done(failing(pg.AdminShutdown("restart")), **arguments)
+    assert len(attempts) == 500
+
+
+def test_a_statement_that_took_too_long_is_no_outage():
+    assert not is_outage(pg.QueryCanceled())
+    assert is_outage(pg.AdminShutdown())
+    assert classify(RetriesExhaustedError()) is PERMANENT
