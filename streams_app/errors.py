@@ -32,7 +32,7 @@ class StalledError(RuntimeError):
 
 
 class RetriesExhaustedError(RuntimeError):
-    """What may be tried again failed until its budget was spent: as long as this work is as it is, it will not succeed."""
+    """What may be tried again failed until its budget was spent."""
 
 
 class FencedError(RuntimeError):
