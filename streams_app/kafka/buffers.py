@@ -61,6 +61,9 @@ class Buffer:
         """Whether half the capacity is free."""
         return self._count <= self._capacity // 2
 
+    def __len__(self) -> int:
+        return self._count
+
     def clear(self) -> None:
         """Drop the records."""
         self._chunks.clear()

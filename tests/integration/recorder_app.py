@@ -61,7 +61,7 @@ async def state(web: Any, request: Any) -> Any:
     return web.json(
         {
             "partitions": 0 if app.rebalancing else len(assigned),
-            "buffered": lane._buffered,
+            "buffered": len(lane._buffer),
             "paused": len(lane._paused),
             "lag": sum(app.consumer.lag().values()),
             "rebalances": app.rebalancing_count,
