@@ -127,10 +127,16 @@ class TransactionalProducer:
             sender.cancel()
         with suppress(Exception):
             await self._producer.client.close()
-        # aiokafka keeps the end of a transaction in a future that nobody may have awaited: silence, not a log line.
+        self._silence()
+
+    def _silence(self) -> None:
+        """Take note of the errors in futures that aiokafka keeps and nobody awaits: they were raised to us already."""
         ended = self._producer._txn_manager.wait_for_transaction_end()
         if ended is not None:
             ended.add_done_callback(_retrieved)
+        for batches in self._producer._message_accumulator._batches.values():
+            for batch in batches:
+                batch._drain_waiter.add_done_callback(_retrieved)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

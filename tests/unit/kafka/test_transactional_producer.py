@@ -34,6 +34,9 @@ class FakeProducer:
         self._sender = SimpleNamespace(sender_task=None)
         self.ended = asyncio.get_running_loop().create_future()
         self._txn_manager = SimpleNamespace(transactional_id="id", wait_for_transaction_end=lambda: self.ended)
+        self.drained = asyncio.get_running_loop().create_future()
+        batches = {TopicPartition("out", 0): [SimpleNamespace(_drain_waiter=self.drained)]}
+        self._message_accumulator = SimpleNamespace(_batches=batches)
         self.client = SimpleNamespace(close=lambda: self._call("client_close"))
 
     async def _call(self, name: str) -> None:
@@ -126,6 +129,7 @@ async def test_close_ends_a_producer_that_does_not_want_to_stop_and_keeps_the_lo
     fake.stop = asyncio.Event().wait
     sender = fake._sender.sender_task = asyncio.ensure_future(asyncio.Event().wait())
     fake.ended.set_exception(ProducerFenced())
+    fake.drained.set_exception(ProducerFenced())
     await TransactionalProducer(fake).close()
     await asyncio.wait({sender})
     assert sender.cancelled()
