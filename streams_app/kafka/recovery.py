@@ -20,8 +20,8 @@ from streams_app.kafka.stores import Partition, Skipped, stamp
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two lines of progress.
-_REPORT_EVERY: Final = 3.0
+# Seconds between two lines of progress: no more than the log lets pass of one message.
+_REPORT_EVERY: Final = 7.0
 _RETRY_AFTER: Final = 1.0
 # So many at once keep the event loop busy for a tenth of a second.
 _MOST_RECORDS: Final = 20_000
