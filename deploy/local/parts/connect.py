@@ -24,7 +24,7 @@ CONFLICT, SERVER_ERROR = 409, 500
 class Connect(Part):
     """The Connect worker. Its internal topics it makes itself; those of the connectors must exist."""
 
-    start_seconds = 60.0
+    start_seconds = 120.0
     stop_seconds = 8.0  # harmless to kill: offsets and records are committed together
 
     def __init__(self, site: Site, databases: Mapping[str, Postgres]) -> None:

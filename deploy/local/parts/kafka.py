@@ -22,7 +22,7 @@ JVM = ("-XX:+UseSerialGC", "-Xms128m", "-Xmx512m", "-Dfile.encoding=UTF-8")
 class Kafka(Part):
     """The broker. Topics are made by the application: the broker makes none by itself."""
 
-    start_seconds = 60.0
+    start_seconds = 120.0
     stop_seconds = 20.0
 
     def __init__(self, site: Site) -> None:

@@ -1,0 +1,1 @@
+"""Small systems that stand on the delivery core."""
