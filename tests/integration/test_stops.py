@@ -109,10 +109,10 @@ async def test_an_outage_of_the_broker_is_short_in_the_log_and_loses_nothing(
     lines, began = stays.lines(), time.monotonic()
     await asyncio.to_thread(stack.kill, "kafka")
     try:
-        await asyncio.sleep(10)
+        await asyncio.sleep(9)
         # Without a broker a worker ends, too.
         assert await stops.stop() == 0
-        await asyncio.sleep(5)
+        await asyncio.sleep(2)
     finally:
         lines, seconds = stays.lines() - lines, time.monotonic() - began
         await asyncio.to_thread(stack.restart, "kafka")

@@ -256,6 +256,21 @@ async def test_records_fetched_while_the_flow_stops_are_fetched_again(consumer, 
     assert consumer._thread.rewound == {BATCH: 7}
 
 
+async def test_the_client_goes_back_only_where_it_has_come_past(monkeypatch):
+    """A seek that has been done since, to an earlier offset, must stand; a partition may be gone."""
+    sought, positions = {}, {"past": 9, "before": 3, "gone": None}
+
+    class Client:
+        def seek(self, tp, offset):
+            sought[tp.topic] = offset
+
+    thread = driver.ConsumerThread.__new__(driver.ConsumerThread)
+    monkeypatch.setattr(thread, "next_fetch", lambda tp: (positions[tp.topic], None), raising=False)
+    monkeypatch.setattr(thread, "_ensure_consumer", Client, raising=False)
+    await thread._rewind({TP(topic, 0): 7 for topic in positions})
+    assert sought == {"past": 7}
+
+
 async def test_the_monitor_shows_what_a_batch_agent_receives_and_commits(consumer, app):
     records = [KafkaRecord("batch", offset) for offset in range(10, 15)]
     consumer._thread.fetched = {BATCH: records}
