@@ -18,6 +18,7 @@ from mode import Service
 
 from streams_app.databases.fences import Fence
 from streams_app.kafka.lanes import Lane
+from streams_app.kafka.producer import Producer
 from streams_app.kafka.watermark import Watermark
 
 # Seconds a commit may take. Twice that and the drain of a batch in flight fit into the rebalance timeout.
@@ -281,3 +282,4 @@ class Transport(stock.Transport):  # type: ignore[misc]
     """The `batches://` transport."""
 
     Consumer: ClassVar[type[Consumer]] = Consumer
+    Producer: ClassVar[type[Producer]] = Producer
