@@ -30,6 +30,13 @@ WITH given AS (
     INSERT INTO status_log SELECT * FROM given ON CONFLICT DO NOTHING
 );
 
+-- name: with_kept
+WITH given AS NOT MATERIALIZED (
+    SELECT * FROM given_kept
+), logged AS (
+    INSERT INTO status_log SELECT * FROM given ON CONFLICT DO NOTHING
+);
+
 -- name: with_text
 WITH given AS MATERIALIZED (
     SELECT locality, request_id::uuid, seq_num, action_state_link_id, status_id, event_ts::timestamptz, actor,
@@ -47,7 +54,7 @@ CREATE TEMPORARY TABLE given (
 
 -- Stays with the server's connection from transaction to transaction, whoever has it; emptied at each commit.
 -- name: stage_kept
-CREATE TEMPORARY TABLE IF NOT EXISTS given (
+CREATE TEMPORARY TABLE IF NOT EXISTS given_kept (
     locality int2, request_id uuid, seq_num int8, action_state_link_id int8, status_id int4, event_ts timestamptz,
     actor text, metadata jsonb, idempotency_key text
 ) ON COMMIT DELETE ROWS;
@@ -61,6 +68,9 @@ CREATE TEMPORARY TABLE given_text (
 
 -- name: copy
 COPY given FROM STDIN;
+
+-- name: copy_kept
+COPY given_kept FROM STDIN;
 
 -- name: copy_text
 COPY given_text FROM STDIN (FORMAT binary);

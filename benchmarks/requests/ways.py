@@ -41,7 +41,7 @@ WAYS: Final = {
     for way in (
         Way("copy", STATEMENTS["stage"], _COPY, (_with("with_log"),)),
         Way("copy, two statements", STATEMENTS["stage"], _COPY, (STATEMENTS["insert_log"], _HEADS)),
-        Way("copy, table kept", STATEMENTS["stage_kept"], _COPY, (_with("with_log"),)),
+        Way("copy, table kept", STATEMENTS["stage_kept"], STATEMENTS["copy_kept"], (_with("with_kept"),)),
         Way("copy, binary", STATEMENTS["stage_text"], STATEMENTS["copy_text"], (_with("with_text"),), _TEXT_TYPES),
         Way("unnest", None, b"", (_with("with_arrays"),)),
     )
