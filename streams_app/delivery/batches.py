@@ -33,6 +33,8 @@ class Batch:
     changes: list[Change] = field(default_factory=list)
     records: list[RecordLike] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    #: Seconds that decoding took.
+    seconds: float = 0.0
     _record_of: dict[int, RecordLike] | None = None
 
     def record_of(self, change: Change) -> RecordLike:
@@ -62,25 +64,27 @@ class BatchProcessor:
         self._system = handler.system
         self._routes: dict[str, Route] = {}
 
-    def decode(self, records: Sequence[RecordLike]) -> Batch:
-        """The first stage: no I/O, so it may run while the batch before is on its way."""
-        batch = Batch(len(records))
+    def decode(self, records: Sequence[RecordLike], earlier: Batch | None = None) -> Batch:
+        """The first stage: no I/O, so it may run while the batch before is on its way. Adds to `earlier` records."""
+        batch = earlier or Batch()
+        batch.size += len(records)
+        began = time.perf_counter()
         decode, changes, kept = self._handler.decode, batch.changes, batch.records
         ignored: Counter[str] = Counter()
-        with metrics.stage(self._system, "decode"):
-            for record in records:
-                try:
-                    change = decode(record)
-                except (Undecodable, Rejected) as error:
-                    batch.letters.append(DeadLetter(self._system, record, error.reason, error.detail))
-                    continue
-                if change is None:
-                    ignored[record.topic] += 1
-                    continue
-                changes.append(change)
-                kept.append(record)
+        for record in records:
+            try:
+                change = decode(record)
+            except (Undecodable, Rejected) as error:
+                batch.letters.append(DeadLetter(self._system, record, error.reason, error.detail))
+                continue
+            if change is None:
+                ignored[record.topic] += 1
+                continue
+            changes.append(change)
+            kept.append(record)
         for topic, count in ignored.items():
             metrics.RECORDS.labels(self._system, topic, "ignored").inc(count)
+        batch.seconds += time.perf_counter() - began
         return batch
 
     async def process(self, batch: Batch) -> None:
@@ -101,7 +105,7 @@ class BatchProcessor:
             for part in parts:
                 for partition, marks in part.marks.items():
                     await self._versions.remember(partition, marks)
-        self._count(batch.size, parts)
+        self._count(batch, parts)
 
     def _by_route(self, changes: Sequence[Change]) -> Iterable[tuple[Route, list[Change]]]:
         """The changes of each route, and the routes where something is due without any."""
@@ -150,8 +154,9 @@ class BatchProcessor:
                 extra={"topic": record.topic, "partition": record.partition, "offset": record.offset},
             )
 
-    def _count(self, records: int, parts: Sequence[Settled]) -> None:
-        metrics.BATCH_SIZE.labels(self._system).observe(records)
+    def _count(self, batch: Batch, parts: Sequence[Settled]) -> None:
+        metrics.BATCH_SIZE.labels(self._system).observe(batch.size)
+        metrics.BATCH_SECONDS.labels(self._system, "decode").observe(batch.seconds)
         for part in parts:
             metrics.GAPS.labels(self._system).inc(part.gaps)
             for outcome, changes in (

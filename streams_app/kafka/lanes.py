@@ -24,16 +24,16 @@ logger = logging.getLogger(__name__)
 
 Process: TypeAlias = Callable[[Sequence[Any]], Awaitable[None]]
 
-# Seconds after which a batch in flight has handed its statements over, so that the next can be decoded meanwhile.
-OVERLAP_AFTER = 0.001
+# Records decoded at once while a batch is in flight: between two slices that batch goes on.
+SLICE = 100
 
 
 @runtime_checkable
 class Processor(Protocol):
     """What a lane does with records: delivery.batches.BatchProcessor, and `Plain`."""
 
-    def decode(self, records: Sequence[Any]) -> Any:
-        """The stage without I/O: its result goes to `process`."""
+    def decode(self, records: Sequence[Any], earlier: Any = None) -> Any:
+        """The stage without I/O: its result, behind the one of `earlier` records, goes to `process`."""
         ...
 
     async def process(self, batch: Any) -> None:
@@ -63,9 +63,9 @@ class Plain:
         """Call the function."""
         await self._process(batch)
 
-    def decode(self, records: Sequence[Any]) -> Sequence[Any]:
+    def decode(self, records: Sequence[Any], earlier: Any = None) -> Sequence[Any]:
         """The records as they are."""
-        return records
+        return [*earlier, *records] if earlier else records
 
     def held(self) -> Iterable[RecordLike]:
         """Nothing."""
@@ -127,6 +127,8 @@ class Lane:
         self._behind: set[TP] = set()
         self._paused: set[TP] = set()
         self._draining = False
+        #: Counts how often the lane stopped taking records.
+        self._taking = 0
         self._in_flight: asyncio.Task[None] | None = None
         self._next: tuple[Any, dict[TP, int]] | None = None
         self._wake = asyncio.Event()
@@ -204,10 +206,18 @@ class Lane:
 
     async def _overlap(self) -> None:
         """Decode the next batch while the one in flight waits for its database."""
+        await asyncio.sleep(0)  # the one in flight begins
         assert self._in_flight is not None
-        done, _ = await asyncio.wait({self._in_flight}, timeout=OVERLAP_AFTER)
-        if not done:
-            self._next = self._following()
+        if self._in_flight.done() or self._draining:
+            return
+        records, ends = self._buffer.take()
+        taking, batch = self._taking, None
+        for start in range(0, len(records), SLICE):
+            batch = self._processor.decode(records[start : start + SLICE], batch)
+            await asyncio.sleep(0)
+        # Unless the partitions went in the meantime.
+        if batch is not None and taking == self._taking:
+            self._next = batch, ends
 
     def _advance(self, ends: Mapping[TP, int]) -> None:
         """The batch in flight is done: positions move to its ends, but not past what waits."""
@@ -232,6 +242,7 @@ class Lane:
 
     def _stop_taking(self) -> None:
         self._draining = True
+        self._taking += 1
         self._next = None
         self._buffer.clear()
 

@@ -87,9 +87,9 @@ class Unparking:
         self._processor = processor
         self.process, self.due, self.clear = processor.process, processor.due, processor.clear
 
-    def decode(self, records: Sequence[RecordLike]) -> Batch:
+    def decode(self, records: Sequence[RecordLike], earlier: Batch | None = None) -> Batch:
         """Unwrap and decode."""
-        return self._processor.decode([unwrapped(record) for record in records])
+        return self._processor.decode([unwrapped(record) for record in records], earlier)
 
     def held(self) -> list[RecordLike]:
         """The parked records that wait."""

@@ -89,8 +89,8 @@ class RememberBeforeCommit(BatchProcessor):
 class UndecodableIsLost(BatchProcessor):
     """What cannot be decoded is passed over."""
 
-    def decode(self, records: Any) -> Any:
-        batch = super().decode(records)
+    def decode(self, records: Any, earlier: Any = None) -> Any:
+        batch = super().decode(records, earlier)
         batch.letters.clear()
         return batch
 

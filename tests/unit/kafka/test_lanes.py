@@ -7,7 +7,7 @@ from faust.types import TP
 
 from streams_app.changefeed import Record
 from streams_app.databases.fences import Fence
-from streams_app.kafka.lanes import OVERLAP_AFTER, Lane, Plain
+from streams_app.kafka.lanes import SLICE, Lane, Plain
 
 A, B = TP("t", 0), TP("t", 1)
 
@@ -68,8 +68,6 @@ async def lane(work, flow):
 async def settle() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
-    # Longer than a lane waits before it decodes ahead.
-    await asyncio.sleep(2 * OVERLAP_AFTER)
 
 
 async def test_batches_keep_each_partition_in_order_and_move_its_position(lane, work, flow):
@@ -90,6 +88,57 @@ async def test_no_position_moves_before_the_batch_is_done(lane, work, flow):
     await settle()
     assert lane.positions == {A: 2}
     assert lane.done(A) == 2
+
+
+class Slices(Plain):
+    """Notes how many records are decoded at once."""
+
+    def __init__(self, process) -> None:
+        super().__init__(process)
+        self.sizes = []
+
+    def decode(self, records, earlier=None):
+        self.sizes.append(len(records))
+        return super().decode(records, earlier)
+
+
+@pytest.fixture
+async def long_lane(work, flow):
+    """A lane with a batch in flight that does not end, and more than two slices behind it."""
+    processor = Slices(work)
+    lane = Lane("l", frozenset({"t"}), processor, batch_size=3 * SLICE, buffer_records=9 * SLICE, drain_timeout=0.05)
+    lane.processor = processor
+    work.gate.clear()
+    task = asyncio.ensure_future(lane.run(flow))
+    lane.offer(A, records(A, 0, 1), flow)
+    await asyncio.sleep(0)
+    lane.offer(A, records(A, 1, 2 * SLICE + 1), flow)
+    yield lane
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_the_next_batch_is_decoded_in_slices_while_one_is_in_flight(long_lane, work):
+    await settle()
+    assert long_lane.processor.sizes == [1, SLICE, SLICE, 1]
+    assert work.batches == []
+    work.gate.set()
+    await settle()
+    assert [offset for batch in work.batches for _, offset in batch] == list(range(2 * SLICE + 2))
+    assert long_lane.processor.sizes == [1, SLICE, SLICE, 1]
+
+
+async def test_what_is_being_decoded_when_partitions_go_is_dropped(long_lane, work, flow):
+    while len(long_lane.processor.sizes) < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    work.gate.set()
+    await long_lane.drain()
+    long_lane.reset()
+    await settle()
+    assert work.batches == [[(0, 0)]]
+    long_lane.offer(A, records(A, 1, 2), flow)
+    await settle()
+    assert work.batches[1:] == [[(0, 1), (0, 2)]]
 
 
 async def test_records_that_come_again_in_one_assignment_are_passed_over(lane, work, flow):
