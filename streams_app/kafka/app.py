@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -45,6 +46,11 @@ class StreamsApp(faust.App):  # type: ignore[misc]
             logger.critical("cannot start: %s", error)
             raise
         await super().on_start()
+        # The objects of a batch live and die together, without cycles: looking for those after every 700 new objects
+        # took a sixth of a worker's time. What is there by now stays.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
 
     async def on_shutdown(self) -> None:
         """The agents are gone: let go of what they used."""
