@@ -5,7 +5,7 @@ Source of the shapes: CockroachDB v25.4 documentation, changefeed-messages and c
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from streams_app.changefeed import versions
 from streams_app.changefeed.change import (
@@ -77,7 +77,8 @@ def decode_wrapped(record: RecordLike, value: Row, spec: FeedSpec) -> Change:
 
     Raises Undecodable: bad_row, bad_version, key_mismatch and the reasons of `read_key`.
     """
-    after, before = _row(value, "after"), _row(value, "before")
+    after = _row(value, "after")
+    before = _row(value, "before") if "before" in value else None
     if after is None:
         op = Op.DELETE
     elif "mvcc_timestamp" in value and _is_scanned(value):
@@ -127,8 +128,10 @@ def _change(
     record: RecordLike, spec: FeedSpec, key: Key, op: Op, *, rows: tuple[Row | None, Row | None], meta: Row
 ) -> Change:
     before, after = rows
-    require_key(after, key[0], spec.key_column)
-    require_key(before, key[0], spec.key_column)
+    if after is not None:
+        require_key(after, key[0], spec.key_column)
+    if before is not None:
+        require_key(before, key[0], spec.key_column)
     clock = _clock(meta)
     version = versions.sequence(after, spec.version_column)
     if version is None and clock is not None:
@@ -159,8 +162,10 @@ def _row(value: Row, name: str) -> Row | None:
 
 def _full_key(record: RecordLike, value: Row, spec: FeedSpec) -> Key:
     """Read the key; key_in_value has every key column, even when key_column keys the message."""
+    if "key" not in value:
+        return read_key(record.key, spec)
     key, parts = read_key(record.key, spec)
-    sent: Any = value.get("key")
+    sent = value["key"]
     if isinstance(sent, dict):
         return key, tuple(sent.values())
     return key, tuple(sent) if isinstance(sent, list) else parts

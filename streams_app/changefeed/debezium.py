@@ -41,8 +41,10 @@ def decode(record: RecordLike, value: Row, spec: FeedSpec) -> Change:
         raise Undecodable(_NOT_ROWS.get(value["op"], "bad_op"), "the message is not about a row")
     key, parts = read_key(record.key, spec)
     before, after = _rows(value, op)
-    require_key(after, key, spec.key_column)
-    require_key(before, key, spec.key_column)
+    if after is not None:
+        require_key(after, key, spec.key_column)
+    if before is not None:
+        require_key(before, key, spec.key_column)
     source = value.get("source")
     if type(source) is not dict:
         raise Undecodable("unknown_envelope", "source is not an object")

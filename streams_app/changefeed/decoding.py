@@ -16,7 +16,9 @@ def decode(record: RecordLike, spec: FeedSpec = _DEFAULT) -> Change | Resolved:
 
     Raises Undecodable, and nothing else, for every message that says nothing usable.
     """
-    value: Any = None if record.value is None else unwrapped(parse(record.value, spec))
+    value: Any = None if record.value is None else parse(record.value, spec)
+    if type(value) is dict and "payload" in value:
+        value = unwrapped(value)
     if record.headers and outbox.matches(record):
         return outbox.decode(record, value, spec)
     if value is None:
@@ -28,12 +30,12 @@ def decode(record: RecordLike, spec: FeedSpec = _DEFAULT) -> Change | Resolved:
             return debezium.decode(record, value, spec)
         if cockroachdb.matches_enriched(value):
             return cockroachdb.decode_enriched(record, value, spec)
-    return _decode_plain(record, value, spec)
-
-
-def _decode_plain(record: RecordLike, value: Row, spec: FeedSpec) -> Change | Resolved:
     if cockroachdb.matches_wrapped(value):
         return cockroachdb.decode_wrapped(record, value, spec)
+    return _decode_columns(record, value, spec)
+
+
+def _decode_columns(record: RecordLike, value: Row, spec: FeedSpec) -> Change | Resolved:
     if cockroachdb.matches_row(record, value):
         return cockroachdb.decode_row(record, value, spec)
     if record.key:

@@ -21,10 +21,14 @@ def read_key(raw: bytes | None, spec: FeedSpec) -> Key:
     """
     if not raw:
         raise Undecodable("missing_key", "the message has no key")
-    if raw[0] in _JSON_OPENERS:
-        return _json_key(raw, spec)
     if len(raw) > spec.max_value_bytes:
         raise Undecodable("oversized", f"a key of {len(raw)} bytes")
+    if raw[0] in _JSON_OPENERS:
+        # The usual array holds one word, which no JSON parser reads otherwise.
+        if raw.startswith(b'["') and raw.endswith(b'"]') and raw[2:-2].replace(b"-", b"").isalnum():
+            word = raw[2:-2].decode()
+            return word, (word,)
+        return _json_key(raw, spec)
     plain = text(raw)
     return plain, (plain,)
 
@@ -34,13 +38,11 @@ def is_array(raw: bytes | None) -> bool:
     return raw is not None and raw.startswith(b"[")
 
 
-def require_key(row: Row | None, key: str, column: str) -> None:
+def require_key(row: Row, key: str, column: str) -> None:
     """Check that the row, where it has the key column, has the message's key in it.
 
     Raises Undecodable: key_mismatch.
     """
-    if row is None:
-        return
     own = row.get(column, key)
     if own != key and (type(own) is not int or str(own) != key):
         raise Undecodable("key_mismatch", f"{column} of the row is not the key of the message")

@@ -36,7 +36,8 @@ def parse(raw: bytes, spec: FeedSpec) -> Any:
     if raw.rfind(b"\\u0000") >= 0 and _holds_nul(value):
         raise Undecodable("nul_in_text", _NUL)
     # Nesting needs brackets, and few messages have as many as the limit.
-    if objects + raw.count(b"[") > spec.max_depth and _deeper_than(value, spec.max_depth):
+    brackets = objects if raw.find(b"[") < 0 else objects + raw.count(b"[")
+    if brackets > spec.max_depth and _deeper_than(value, spec.max_depth):
         raise Undecodable("too_deep", f"nested deeper than {spec.max_depth}")
     return value
 
