@@ -4,7 +4,7 @@ PYTHON = .venv/bin/python
 # What `make chaos` does: CHAOS=short or full; without SEED a new one is drawn and printed.
 CHAOS ?= short
 
-.PHONY: help setup demo chaos bench-requests test check unit up down clean format
+.PHONY: help setup demo chaos bench-requests bench-tables test check unit up down clean format
 
 help:           ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,9 @@ chaos: setup    ## Faults under load on real parts, proved at the end (CHAOS=sho
 
 bench-requests: setup ## The delivery core against rivals and limits, as ratios (BENCH="--rounds 1 --events 20000")
 	@$(PYTHON) -m benchmarks.requests $(BENCH)
+
+bench-tables: setup ## Recovery of a table against Faust's own, and what a key takes (BENCH="--keys 200000")
+	@$(PYTHON) -m benchmarks.tables $(BENCH)
 
 test: setup check ## Every check and test, on real parts
 	@$(PYTHON) -m pytest

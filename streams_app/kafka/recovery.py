@@ -26,6 +26,8 @@ _RETRY_AFTER: Final = 1.0
 # So many at once keep the event loop busy for a tenth of a second.
 _MOST_RECORDS: Final = 20_000
 _FETCH_BYTES: Final = 4 * 2**20
+# Milliseconds. A fetch that begins with partitions that are at their end would hold up the others for its whole wait.
+_FETCH_WAIT: Final = 20
 
 
 async def recover(broker_url: str, table: str, topic: str, partitions: Mapping[int, Partition]) -> None:
@@ -37,7 +39,9 @@ async def recover(broker_url: str, table: str, topic: str, partitions: Mapping[i
         return
     while True:
         try:
-            async with reader(broker_url, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
+            async with reader(
+                broker_url, max_partition_fetch_bytes=_FETCH_BYTES, fetch_max_wait_ms=_FETCH_WAIT
+            ) as consumer:
                 await _Recovery(consumer, table, topic, partitions).run()
             return
         except KafkaError as error:
