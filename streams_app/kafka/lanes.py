@@ -151,13 +151,13 @@ class Lane:
         return done if done is not None and done < self._buffer.end(tp) else None
 
     def offer(self, tp: TP, records: Sequence[RecordLike], flow: FlowControl) -> None:
-        """Take records of one partition into the buffer; when it is full the partition is paused."""
+        """Take records of one partition into the buffer; when it is full all partitions are paused."""
         self.begin(tp, records[0].offset)
         if self._draining:
             return
         if self._buffer.add(tp, records):
-            self._paused.add(tp)
-            flow.pause_partitions({tp})
+            self._paused.update(self._starts)
+            flow.pause_partitions(set(self._starts))
         self._wake.set()
 
     async def run(self, flow: FlowControl) -> None:
