@@ -14,17 +14,18 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from deploy.local import Stack
 from streams_app.changefeed import Record
 from streams_app.kafka.admin import TopicAdmin
-from streams_app.kafka.transactions import KafkaCluster
+from streams_app.kafka.transactions import Cluster, KafkaCluster
 from tests.integration.counting_app import Topics, Untransacted, processor
 
 PARTITIONS = 3
 KEYS = 300
-WAYS = {"transactions": KafkaCluster, "without": Untransacted}
+WAYS: dict[str, Callable[[str], Cluster]] = {"transactions": KafkaCluster, "without": Untransacted}
 
 
 async def measure(broker: str, way: str, app_id: str, records: int, batch: int) -> dict[str, float]:
