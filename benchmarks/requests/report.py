@@ -22,6 +22,7 @@ from deploy.local.layout import PROJECT
 
 PAGE = PROJECT / "docs" / "benchmarks" / "requests.md"
 PICTURE = PAGE.with_suffix(".svg")
+_WIDTH = 140
 _SAYS = {rival.name: rival.says for rival in RIVALS}
 
 
@@ -98,10 +99,10 @@ class Report:
             return
         table = Table(title="\n".join(self.explanation()), title_justify="left", title_style="")
         for column in COLUMNS:
-            table.add_column(column, justify="right" if column in COLUMNS[2:] else "left", overflow="fold")
+            table.add_column(column, justify="right" if column in COLUMNS[2:] else "left", no_wrap=True)
         for line in self.lines():
             table.add_row(*line.cells())
-        Console().print(table)
+        Console(width=_WIDTH).print(table)
 
     def explanation(self) -> Iterator[str]:
         """What the figures are."""

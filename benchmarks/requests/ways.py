@@ -46,7 +46,8 @@ WAYS: Final = {
         Way("unnest", None, b"", (_with("with_arrays"),)),
     )
 }
-BEST: Final = WAYS["copy"]
+# As fast as any, and the cheapest for the client.
+BEST: Final = WAYS["copy, binary"]
 
 
 def write(connection: psycopg.Connection[Any], rows: Sequence[Row], way: Way = BEST) -> None:
