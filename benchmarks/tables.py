@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import logging
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,7 @@ def run(keys: int) -> dict[str, Any]:
             figures[kind] = json.loads(done.stdout[done.stdout.index(b"{") : done.stdout.rindex(b"}") + 1])
     finally:
         stack.clean()
+        shutil.rmtree(root, ignore_errors=True)
     return figures
 
 
