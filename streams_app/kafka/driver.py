@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import aiokafka
@@ -97,6 +98,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
         # What the broker has confirmed in this assignment. Faust's own book counts failed commits, too.
         self._confirmed: dict[TP, int] = {}
         self._all_confirmed_at = time.monotonic()
+        self._resumed = asyncio.Event()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -118,6 +120,25 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
         except Exception as error:
             # What a lane cannot handle must end the worker: nothing of that batch is acked, another worker tries.
             await self.crash(error)
+
+    def resume_partitions(self, tps: set[TP]) -> None:
+        """Fetch from partitions again, at once."""
+        super().resume_partitions(tps)
+        self._resumed.set()
+
+    async def _wait_next_records(
+        self,
+        timeout: float,  # noqa: ASYNC109 (the signature is Faust's)
+    ) -> tuple[Any, set[TP] | None]:
+        if self.flow_active and not self.app.client_only and not self._get_active_partitions():
+            # Faust sleeps for a second when there is nothing to fetch from: full lanes are empty long before.
+            self._resumed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._resumed.wait()
+            return {}, set()
+        found: tuple[Any, set[TP] | None] = await super()._wait_next_records(timeout)
+        return found
 
     async def _getmany(
         self,

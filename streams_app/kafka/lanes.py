@@ -168,6 +168,7 @@ class Lane:
                 self._in_flight = asyncio.ensure_future(self._processor.process(batch))
             try:
                 await self._overlap()
+                self._resume(flow)  # the batch that was decoded has left the buffer
                 await asyncio.shield(self._in_flight)
             except FencedError as error:
                 logger.warning("%s: stopped, un-acked, until partitions are assigned anew: %s", self.name, error)

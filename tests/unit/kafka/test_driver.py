@@ -283,3 +283,15 @@ async def test_the_monitor_shows_what_a_batch_agent_receives_and_commits(consume
     assert shown["topic_read_offsets"] == {"batch": {0: 14}}
     assert shown["topic_end_offsets"] == {"batch": {0: 100}}
     assert shown["topic_committed_offsets"] == {"batch": {0: 15}}
+
+
+async def test_partitions_that_go_on_are_fetched_at_once(consumer):
+    consumer.pause_partitions({STOCK, BATCH})
+    waiting = asyncio.ensure_future(consumer._wait_next_records(5))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    consumer.resume_partitions({BATCH})
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert waiting.done()
+    assert await waiting == ({}, set())
