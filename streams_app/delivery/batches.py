@@ -18,7 +18,7 @@ from functools import partial
 from streams_app import metrics
 from streams_app.changefeed import Change, RecordLike, Undecodable
 from streams_app.delivery.ordering import Settled
-from streams_app.delivery.ports import DeadLetter, DeadLetterSink, Handler, ParkingLot, Rejected, VersionTable
+from streams_app.delivery.ports import DeadLetter, DeadLetterSink, Handler, Mark, ParkingLot, Rejected, VersionTable
 from streams_app.delivery.routes import Route, stored
 from streams_app.delivery.sequencer import Limits
 
@@ -102,9 +102,9 @@ class BatchProcessor:
         if letters:
             await self._bury(letters)
         with metrics.stage(self._system, "remember"):
-            for part in parts:
-                for partition, marks in part.marks.items():
-                    await self._versions.remember(partition, marks)
+            # One changelog batch per partition: a second one would wait until the first is sent.
+            for partition, marks in _merged(parts).items():
+                await self._versions.remember(partition, marks)
         self._count(batch, parts)
 
     def _by_route(self, changes: Sequence[Change]) -> Iterable[tuple[Route, list[Change]]]:
@@ -169,3 +169,11 @@ class BatchProcessor:
                     metrics.RECORDS.labels(self._system, topic, outcome).inc(count)
         metrics.HELD.labels(self._system).set(sum(len(route.order.held()) for route in self._routes.values()))
         metrics.LAST_PROGRESS.labels(self._system).set(time.time())
+
+
+def _merged(parts: Sequence[Settled]) -> dict[int, dict[str, Mark]]:
+    marks: dict[int, dict[str, Mark]] = {}
+    for part in parts:
+        for partition, of_partition in part.marks.items():
+            marks.setdefault(partition, {}).update(of_partition)
+    return marks
