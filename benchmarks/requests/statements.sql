@@ -19,6 +19,15 @@ WITH logged AS (
     INSERT INTO status_log SELECT * FROM given ON CONFLICT DO NOTHING
 );
 
+-- name: with_values
+WITH given AS (
+    SELECT %s::int2 AS locality, %s::uuid AS request_id, %s::int8 AS seq_num, %s::int8 AS action_state_link_id,
+           %s::int4 AS status_id, %s::timestamptz AS event_ts, %s::text AS actor, %s::jsonb AS metadata,
+           %s::text AS idempotency_key
+), logged AS (
+    INSERT INTO status_log SELECT * FROM given ON CONFLICT DO NOTHING
+);
+
 -- name: with_arrays
 WITH given AS (
     SELECT *

@@ -50,6 +50,10 @@ WAYS: Final = {
 BEST: Final = WAYS["copy, binary"]
 
 
+#: For a single row, where the round trips count: one statement, which is a transaction of its own.
+SINGLE: Final = _with("with_values")
+
+
 def write(connection: psycopg.Connection[Any], rows: Sequence[Row], way: Way = BEST) -> None:
     """Write rows in one transaction."""
     with connection.transaction():

@@ -10,7 +10,7 @@ import psycopg
 from benchmarks.requests.rivals.job import Job, Measured, Seen, Stopwatch
 from benchmarks.requests.rivals.stock import stock_app
 from benchmarks.requests.rivals.worker import run_worker, stop_worker
-from benchmarks.requests.ways import WAYS, arrays
+from benchmarks.requests.ways import SINGLE
 from benchmarks.requests.work import row_of
 
 
@@ -18,8 +18,6 @@ def run(job: Job) -> Measured:
     """Run a worker until all changes are committed."""
     watch, seen = Stopwatch(job.work.changes), Seen()
     app, topic = stock_app(job)
-    # For a single row the round trips count: one statement, which is a transaction of its own.
-    statement = WAYS["unnest"].inserts[0]
 
     @app.agent(topic)  # type: ignore[untyped-decorator]
     async def write_each(stream: Any) -> None:
@@ -28,7 +26,7 @@ def run(job: Job) -> Measured:
                 watch.begin()
                 row = orjson.loads(value)["after"]
                 if seen.is_new(row):
-                    await connection.execute(statement, arrays([row_of(row)]))
+                    await connection.execute(SINGLE, row_of(row))
                     if watch.committed(1):
                         stop_worker()
 
