@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
@@ -38,6 +39,7 @@ def main(
     events: int, rounds: int, batch: int, only: tuple[str, ...], seed: int, sql: bool, as_json: bool, write: bool
 ) -> None:
     """Parse, run, report; the exit status is 1 when something failed, 130 after Ctrl-C."""
+    load = os.getloadavg()[0]
     contestants = ways(events) if sql else rivals(events, batch, only)
     try:
         with tempfile.TemporaryDirectory(prefix="streams-benchmark-") as folder:
@@ -50,7 +52,7 @@ def main(
     except KeyboardInterrupt:
         click.echo("interrupted; the stack is gone", err=True)
         sys.exit(130)
-    report = Report(Setup(events, rounds, batch, seed), results, contestants)
+    report = Report(Setup(events, rounds, batch, seed, load), results, contestants)
     report.show(as_json)
     if write:
         report.write()

@@ -28,12 +28,13 @@ _SAYS = {rival.name: rival.says for rival in RIVALS}
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What was asked for."""
+    """What was asked for, and the machine's load (one minute) before it began."""
 
     events: int
     rounds: int
     batch: int
     seed: int
+    load: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,10 @@ class Report:
             f"{self.setup.events:,} records on {PARTITIONS} partitions, {CHANGES_OF_A_KEY} changes a key, one record "
             f"in {REPEATS} sent twice; medians of {self.setup.rounds}, in turns."
         )
-        yield f"{machine()}; one worker process, one PostgreSQL behind PgBouncer, one broker."
+        yield (
+            f"{machine()}; one worker process, one PostgreSQL behind PgBouncer, one broker; "
+            f"load before the run: {self.setup.load:.1f}."
+        )
 
     def write(self) -> None:
         """Write the page and its picture."""
