@@ -126,21 +126,28 @@ class SequenceOrder:
         course = _Course(self._versions)
         await self._advance(changes, record_of, course)
         await self._fill(course)
-        self._give_up(course)
+        # Nothing fails from here on; what ended makes room before anything is given up for want of it.
         self._sequencer.done(course.ended)
+        self._give_up(course)
         return course.settled
 
     async def _advance(self, changes: Sequence[Change], record_of: RecordOf, course: _Course) -> None:
         unknown = {change.key for change in changes if course.get(change.key, change.partition) is None}
         await self._ask_heads(unknown - course.heads.keys(), course)
+
+        def either(change: Change) -> RecordLike:
+            # What waited passes with the batch that closes its gap: it is none of that batch's.
+            return self._sequencer.record_of(change) or record_of(change)
+
         for _ in range(MAX_ROUNDS):
-            taken = self._sequencer.take(changes, record_of, course, course.heads, monotonic())
+            taken = self._sequencer.take(changes, either, course, course.heads, monotonic())
             outcome = await apply_all(self._handler, self._route, taken.passed)
-            self._note(taken, outcome, lambda change: self._sequencer.record_of(change) or record_of(change), course)
-            changes = outcome.refused
+            hidden = self._note(taken, outcome, either, course)
+            refused = [change for change in outcome.refused if id(change) not in course.ended_ids]
+            await self._ask_heads({change.key for change in refused}, course)
+            changes = [*refused, *hidden]
             if not changes:
                 return
-            await self._ask_heads({change.key for change in changes}, course)
         raise TooManyRoundsError(f"{len(changes)} changes are still refused after {MAX_ROUNDS} rounds")
 
     async def _ask_heads(self, keys: set[str], course: _Course) -> None:
@@ -148,15 +155,18 @@ class SequenceOrder:
             heads = await self._history.heads(self._route, keys)
             course.heads.update({key: heads.get(key, 0) for key in keys})
 
-    def _note(self, taken: Sequenced, outcome: Outcome, record_of: RecordOf, course: _Course) -> None:
+    def _note(self, taken: Sequenced, outcome: Outcome, record_of: RecordOf, course: _Course) -> list[Change]:
+        """Note what became of changes; returns those that a rejected one hid as if they were its copies."""
         settled, system = course.settled, self._handler.system
-        done = processed(taken.passed, outcome)
+        rejected = {rejection.change.key for rejection in outcome.rejected}
+        hidden = [change for change in taken.duplicates if change.key in rejected] if rejected else []
+        done, duplicates = processed(taken.passed, outcome), without(taken.duplicates, hidden)
         settled.applied += without(done, outcome.stale)
         settled.stale += outcome.stale
-        settled.duplicates += taken.duplicates
+        settled.duplicates += [*duplicates, *taken.repeated]
         settled.held += taken.held
         settled.gaps += taken.gaps
-        course.end(taken.duplicates)
+        course.end(duplicates)
         for change in done:
             course.reached(change, self._handler.ended(change))
         settled.letters += _letters(system, outcome, record_of)
@@ -165,11 +175,13 @@ class SequenceOrder:
         for change in taken.unordered:
             settled.letters.append(DeadLetter(system, record_of(change), "missing_version", "no seq_num"))
         behind = [(change, record_of(change)) for change in taken.behind]
-        behind += self._sequencer.held({rejection.change.key for rejection in outcome.rejected})
-        self._bury_behind(behind, course)
+        self._bury_behind([*behind, *self._sequencer.held(rejected)], course)
+        return hidden
 
     def _bury_behind(self, behind: Iterable[tuple[Change, RecordLike]], course: _Course) -> None:
         for change, record in behind:
+            if id(change) in course.ended_ids:
+                continue
             detail = "an earlier change of the key is among the dead letters"
             course.settled.letters.append(DeadLetter(self._handler.system, record, "behind_dead_letter", detail))
             course.died(change)
@@ -181,12 +193,13 @@ class SequenceOrder:
             return
         keys = {gap.key for gap in gaps}
         await self._ask_heads(keys, course)
-        found = {id(change): (change, record) for change, record in self._decoded(await self._missing(gaps))}
+        found = {id(change): (change, record) for change, record in self._decoded(await self._missing(gaps, course))}
         found |= {id(change): (change, record) for change, record in self._sequencer.held(keys)}
         await self._advance([change for change, _ in found.values()], lambda change: found[id(change)][1], course)
 
-    async def _missing(self, gaps: Sequence[Gap]) -> Sequence[RecordLike]:
-        wide = [gap for gap in gaps if gap.before > gap.after + 1]
+    async def _missing(self, gaps: Sequence[Gap], course: _Course) -> Sequence[RecordLike]:
+        # What a dead key lacks is among the dead letters: it comes when somebody sends it again.
+        wide = [gap for gap in gaps if gap.before > gap.after + 1 and not course.is_dead(gap.waiting)]
         return await self._history.between(self._route, wide) if wide else ()
 
     def _decoded(self, records: Sequence[RecordLike]) -> Iterator[tuple[Change, RecordLike]]:
@@ -202,16 +215,14 @@ class SequenceOrder:
     def _give_up(self, course: _Course) -> None:
         """Set aside what waited too long, the key's later changes behind it."""
         for key in self._sequencer.given_up(monotonic()):
-            waiting = [(c, r) for c, r in self._sequencer.held([key]) if id(c) not in course.ended_ids]
-            if not waiting:
-                continue
-            (first, record), *behind = waiting
+            (first, record), *behind = self._sequencer.held([key])
             assert first.version is not None
             detail = f"waited for a seq_num before {first.version.major} that never came, and the log has none"
             logger.error("%s: gap of %s: %s", self._handler.system, key, detail)
             course.settled.letters.append(DeadLetter(self._handler.system, record, "gap", detail))
             course.died(first)
             self._bury_behind(behind, course)
+            self._sequencer.done([first, *(change for change, _ in behind)])
 
     def held(self) -> list[tuple[Change, RecordLike]]:
         """What waits for an earlier change."""
@@ -241,6 +252,11 @@ class _Course:
     def get(self, key: str, partition: int) -> Mark | None:
         """What is known of a key."""
         return self._learnt.get(key) or self._versions.get(key, partition)
+
+    def is_dead(self, change: Change) -> bool:
+        """Whether the changes of the key go to the dead letters."""
+        mark = self.get(change.key, change.partition)
+        return mark is not None and mark.dead is not None
 
     def reached(self, change: Change, ended: bool) -> None:
         """A change is applied: the key goes on from there; it lives again when all that was set aside is done."""

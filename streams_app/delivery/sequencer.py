@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from streams_app.changefeed import Change, RecordLike, Version, VersionKind
 from streams_app.delivery.letters import REDRIVE
@@ -19,13 +19,15 @@ class Sequenced:
     """Changes after the version check, each in one list.
 
     `passed` are to be processed, in order; `duplicates` were seen before; `held` wait for an earlier one;
-    `behind` belong to a key whose earlier change is among the dead letters; `unordered` have no seq_num.
+    `repeated` are copies of what waits already; `behind` belong to a key whose earlier change is among the dead
+    letters; `unordered` have no seq_num.
     `gaps` counts versions that skipped ahead.
     """
 
     passed: list[Change] = field(default_factory=list)
     duplicates: list[Change] = field(default_factory=list)
     held: list[Change] = field(default_factory=list)
+    repeated: list[Change] = field(default_factory=list)
     behind: list[Change] = field(default_factory=list)
     unordered: list[Change] = field(default_factory=list)
     gaps: int = 0
@@ -81,14 +83,22 @@ class Limits:
     give_up_after: float = 30.0
 
 
+class _Waiting(NamedTuple):
+    """A change that waits, its record, and since when (seconds)."""
+
+    change: Change
+    record: RecordLike
+    since: float
+
+
 @dataclass(slots=True)
 class _Held:
-    """What waits of one key: by seq_num, since when (seconds), and when the log is asked next."""
+    """What waits of one key, by seq_num; since when, and when the log is asked next (seconds)."""
 
     since: float
     ask_at: float
     after: int
-    changes: dict[int, tuple[Change, RecordLike]] = field(default_factory=dict)
+    changes: dict[int, _Waiting] = field(default_factory=dict)
 
 
 class Sequencer:
@@ -144,7 +154,7 @@ class Sequencer:
         held = self._held.get(key)
         while held is not None and number + 1 in held.changes:
             number += 1
-            passed.append(held.changes[number][0])
+            passed.append(held.changes[number].change)
         return number
 
     def _hold(
@@ -157,25 +167,32 @@ class Sequencer:
         held.after = before
         known = held.changes.get(number)
         if known is None:
-            held.changes[number] = change, record
+            held.changes[number] = _Waiting(change, record, now)
             self._count += 1
             self._size += size_of(record)
             result.held.append(change)
-        elif known[0] is not change:
-            result.duplicates.append(change)
+        elif known.change is not change:
+            result.repeated.append(change)
 
     def done(self, changes: Collection[Change]) -> None:
-        """Let go of changes that came to their end."""
-        for change in changes:
-            held = self._held.get(change.key) if self._held else None
-            if held is None or change.version is None or held.changes.get(change.version.major, (None,))[0] is None:
+        """Let go of changes that came to their end, and of copies of them."""
+        touched: set[str] = set()
+        for change in changes if self._held else ():
+            held, number = self._held.get(change.key), sequence_number(change)
+            known = held.changes.pop(number, None) if held is not None and number is not None else None
+            if held is None or known is None:
                 continue
-            _, record = held.changes.pop(change.version.major)
             self._count -= 1
-            self._size -= size_of(record)
-            held.after = max(held.after, change.version.major)
-            if not held.changes:
-                del self._held[change.key]
+            self._size -= size_of(known.record)
+            held.after = max(held.after, number or 0)
+            touched.add(change.key)
+        for key in touched:
+            waiting = self._held[key].changes.values()
+            if waiting:
+                # The gap that is first now was not known before one of these came.
+                self._held[key].since = min(known.since for known in waiting)
+            else:
+                del self._held[key]
 
     def gaps(self, now: float) -> list[Gap]:
         """What is to be looked up now, of the log and of the database; each gap again after `fill_after`."""
@@ -185,7 +202,7 @@ class Sequencer:
             if full or held.ask_at <= now:
                 held.ask_at = now + self._limits.fill_after
                 first = min(held.changes)
-                found.append(Gap(key, held.after, first, held.changes[first][0]))
+                found.append(Gap(key, held.after, first, held.changes[first].change))
         return found
 
     def given_up(self, now: float) -> list[str]:
@@ -198,7 +215,7 @@ class Sequencer:
                 break
             waiting = self._held[key].changes.values()
             count -= len(waiting)
-            size -= sum(size_of(record) for _, record in waiting)
+            size -= sum(size_of(known.record) for known in waiting)
             if key not in late:
                 late.append(key)
         return late
@@ -206,7 +223,7 @@ class Sequencer:
     def held(self, keys: Collection[str] | None = None) -> list[tuple[Change, RecordLike]]:
         """What waits, each key's in order of its versions; `keys` None: all keys."""
         chosen = self._held if keys is None else [key for key in keys if key in self._held]
-        return [self._held[key].changes[number] for key in chosen for number in sorted(self._held[key].changes)]
+        return [known[:2] for key in chosen for _, known in sorted(self._held[key].changes.items())]
 
     def due(self, now: float) -> float | None:
         """Seconds until the log is to be asked or a key to be given up; None while nothing waits."""
@@ -225,7 +242,7 @@ class Sequencer:
         held = self._held.get(change.key)
         number = sequence_number(change)
         known = held.changes.get(number) if held is not None and number is not None else None
-        return known[1] if known is not None and known[0] is change else None
+        return known.record if known is not None and known.change is change else None
 
     def __len__(self) -> int:
         return self._count
