@@ -193,13 +193,12 @@ class SequenceOrder:
             return
         keys = {gap.key for gap in gaps}
         await self._ask_heads(keys, course)
-        found = {id(change): (change, record) for change, record in self._decoded(await self._missing(gaps, course))}
+        found = {id(change): (change, record) for change, record in self._decoded(await self._missing(gaps))}
         found |= {id(change): (change, record) for change, record in self._sequencer.held(keys)}
         await self._advance([change for change, _ in found.values()], lambda change: found[id(change)][1], course)
 
-    async def _missing(self, gaps: Sequence[Gap], course: _Course) -> Sequence[RecordLike]:
-        # What a dead key lacks is among the dead letters: it comes when somebody sends it again.
-        wide = [gap for gap in gaps if gap.before > gap.after + 1 and not course.is_dead(gap.waiting)]
+    async def _missing(self, gaps: Sequence[Gap]) -> Sequence[RecordLike]:
+        wide = [gap for gap in gaps if gap.before > gap.after + 1]
         return await self._history.between(self._route, wide) if wide else ()
 
     def _decoded(self, records: Sequence[RecordLike]) -> Iterator[tuple[Change, RecordLike]]:
@@ -252,11 +251,6 @@ class _Course:
     def get(self, key: str, partition: int) -> Mark | None:
         """What is known of a key."""
         return self._learnt.get(key) or self._versions.get(key, partition)
-
-    def is_dead(self, change: Change) -> bool:
-        """Whether the changes of the key go to the dead letters."""
-        mark = self.get(change.key, change.partition)
-        return mark is not None and mark.dead is not None
 
     def reached(self, change: Change, ended: bool) -> None:
         """A change is applied: the key goes on from there; it lives again when all that was set aside is done."""

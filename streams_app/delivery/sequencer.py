@@ -140,7 +140,7 @@ class Sequencer:
                 # One that was held and passed just now, with the change that it waited for, is no duplicate.
                 if key not in reached or self.record_of(change) is None:
                     result.duplicates.append(change)
-            elif mark is not None and mark.dead is not None and not is_redriven(record_of(change)):
+            elif mark is not None and _is_dead(mark, before) and not is_sent_again(record_of(change)):
                 result.behind.append(change)
             elif number == before + 1:
                 result.passed.append(change)
@@ -195,14 +195,20 @@ class Sequencer:
                 del self._held[key]
 
     def gaps(self, now: float) -> list[Gap]:
-        """What is to be looked up now, of the log and of the database; each gap again after `fill_after`."""
+        """What is to be looked up now, of the log and of the database; each key's gaps again after `fill_after`.
+
+        A key's first gap is empty when what waits is next in turn: then only the database is asked.
+        """
         found = []
         full = self._count > self._limits.records or self._size > self._limits.size
         for key, held in self._held.items():
             if full or held.ask_at <= now:
                 held.ask_at = now + self._limits.fill_after
-                first = min(held.changes)
-                found.append(Gap(key, held.after, first, held.changes[first].change))
+                after = held.after
+                for number in sorted(held.changes):
+                    if number > after + 1 or after == held.after:
+                        found.append(Gap(key, after, number, held.changes[number].change))
+                    after = number
         return found
 
     def given_up(self, now: float) -> list[str]:
@@ -248,9 +254,15 @@ class Sequencer:
         return self._count
 
 
-def is_redriven(record: RecordLike) -> bool:
-    """Whether somebody sent the record again from the dead letters."""
-    return any(name == REDRIVE for name, _ in record.headers or ())
+def _is_dead(mark: Mark, reached: int) -> bool:
+    """Whether some of what was set aside of a key is still missing after its change number `reached`."""
+    return mark.dead is not None and reached < mark.dead.major
+
+
+def is_sent_again(record: RecordLike) -> bool:
+    """Whether the record goes in front of what is dead: sent again from the dead letters, or read from the log for one
+    that was."""
+    return record.offset < 0 or any(name == REDRIVE for name, _ in record.headers or ())
 
 
 def size_of(record: RecordLike) -> int:
