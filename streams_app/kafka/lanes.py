@@ -132,6 +132,9 @@ class Lane:
         self._in_flight: asyncio.Task[None] | None = None
         self._next: tuple[Any, dict[TP, int]] | None = None
         self._wake = asyncio.Event()
+        #: Whether what became of the last batch is in the positions.
+        self._noted = asyncio.Event()
+        self._noted.set()
 
     def begin(self, tp: TP, offset: int) -> None:
         """Note where this assignment of a partition begins; later calls change nothing."""
@@ -164,22 +167,31 @@ class Lane:
         """Process batches for ever. Raises what the processor raises: the caller ends the worker."""
         while True:
             batch, ends = self._following() or await self._await_batch()
-            with guarding(flow.fence, ends):
-                self._in_flight = asyncio.ensure_future(self._processor.process(batch))
+            self._noted.clear()
             try:
-                await self._overlap()
-                self._resume(flow)  # the batch that was decoded has left the buffer
-                await asyncio.shield(self._in_flight)
-            except FencedError as error:
-                logger.warning("%s: stopped, un-acked, until partitions are assigned anew: %s", self.name, error)
-                self._stop_taking()
-                continue
-            except asyncio.CancelledError:
-                if not self._in_flight.cancelled():
-                    raise
-                continue  # given up by drain: its records are delivered again, to whoever has the partitions
-            self._advance(ends)
+                if await self._is_done(batch, {*ends, *self._behind}, flow):
+                    self._advance(ends)
+            finally:
+                self._noted.set()
             self._resume(flow)
+
+    async def _is_done(self, batch: Any, tps: set[TP], flow: FlowControl) -> bool:
+        """Process a batch with records of partitions, of those too that waited; False: it was fenced or given up."""
+        with guarding(flow.fence, tps):
+            self._in_flight = asyncio.ensure_future(self._processor.process(batch))
+        try:
+            await self._overlap()
+            self._resume(flow)  # the batch that was decoded has left the buffer
+            await asyncio.shield(self._in_flight)
+        except FencedError as error:
+            logger.warning("%s: stopped, un-acked, until partitions are assigned anew: %s", self.name, error)
+            self._stop_taking()
+            return False
+        except asyncio.CancelledError:
+            if not self._in_flight.cancelled():
+                raise
+            return False  # given up by drain: its records are delivered again, to whoever has the partitions
+        return True
 
     async def _await_batch(self) -> tuple[Any, dict[TP, int]]:
         """The next batch; an empty one when the processor is due without records."""
@@ -216,8 +228,9 @@ class Lane:
         for start in range(0, len(records), SLICE):
             batch = self._processor.decode(records[start : start + SLICE], batch)
             await asyncio.sleep(0)
-        # Unless the partitions went in the meantime.
-        if batch is not None and taking == self._taking:
+            if taking != self._taking:
+                return  # the partitions went in the meantime
+        if batch is not None:
             self._next = batch, ends
 
     def _advance(self, ends: Mapping[TP, int]) -> None:
@@ -254,15 +267,14 @@ class Lane:
         """
         self._stop_taking()
         task = self._in_flight
-        if task is None or task.done():
-            return
-        done, _ = await asyncio.wait({task}, timeout=self._drain_timeout)
-        if not done:
-            logger.warning("%s: a batch in flight is given up after %.0f s, un-acked", self.name, self._drain_timeout)
-            task.cancel()
-            await asyncio.wait({task})
-        # Let run() take note of the result before the positions are read.
-        await asyncio.sleep(0)
+        if task is not None and not task.done():
+            done, _ = await asyncio.wait({task}, timeout=self._drain_timeout)
+            if not done:
+                logger.warning("%s: a batch is given up after %.0f s, un-acked", self.name, self._drain_timeout)
+                task.cancel()
+                await asyncio.wait({task})
+        # run() takes note of the result before the positions are read, and never after reset.
+        await self._noted.wait()
 
     def reset(self) -> None:
         """Forget every partition; the lane is ready for a new assignment."""
