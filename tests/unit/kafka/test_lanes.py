@@ -6,7 +6,7 @@ import pytest
 from faust.types import TP
 
 from streams_app.changefeed import Record
-from streams_app.databases.fences import Fence
+from streams_app.databases.fences import Fence, current
 from streams_app.kafka.lanes import SLICE, Lane, Plain
 
 A, B = TP("t", 0), TP("t", 1)
@@ -212,3 +212,80 @@ async def test_a_failure_leaves_run_and_acks_nothing(work, flow):
     with pytest.raises(ValueError, match="for a person"):
         await lane.run(flow)
     assert lane.positions == {}
+
+
+class Waiting(Plain):
+    """Holds the records whose offsets are in `kept`, and is due when it is told to be."""
+
+    def __init__(self, process) -> None:
+        super().__init__(process)
+        self.kept: set[int] = set()
+        self.waiting: list[Record] = []
+        self.is_due = False
+        self.places = []
+
+    async def process(self, batch) -> None:
+        self.is_due = False
+        self.places.append(current().places)
+        self.waiting = [r for r in [*self.waiting, *batch] if r.offset in self.kept]
+        await super().process(batch)
+
+    def held(self):
+        return self.waiting
+
+    def due(self):
+        return 0 if self.is_due else None if not self.waiting else 0.01
+
+    def clear(self) -> None:
+        self.waiting = []
+
+
+@pytest.fixture
+async def waiting_lane(work, flow):
+    processor = Waiting(work)
+    lane = Lane("l", frozenset({"t"}), processor, batch_size=4, buffer_records=8, drain_timeout=5)
+    lane.processor = processor
+    task = asyncio.ensure_future(lane.run(flow))
+    yield lane
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_no_position_passes_a_record_that_waits(waiting_lane, flow):
+    waiting_lane.processor.kept = {11, 13}
+    waiting_lane.offer(A, records(A, 10, 4), flow)
+    waiting_lane.offer(B, records(B, 0, 2), flow)
+    await settle()
+    assert waiting_lane.positions == {A: 11, B: 2}
+    waiting_lane.processor.kept = {13}
+    waiting_lane.offer(A, records(A, 14, 1), flow)
+    await settle()
+    assert waiting_lane.positions == {A: 13, B: 2}
+
+
+async def test_what_waited_is_processed_when_it_is_due_in_the_name_of_its_partition(waiting_lane, flow):
+    waiting_lane.processor.kept = {11}
+    waiting_lane.offer(A, records(A, 10, 2), flow)
+    await settle()
+    waiting_lane.processor.kept = set()
+    waiting_lane.processor.is_due = True
+    while waiting_lane.processor.is_due:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    await settle()
+    assert waiting_lane.positions == {A: 12}
+    assert waiting_lane.processor.places == [(("t", 0),), (("t", 0),)]
+
+
+async def test_a_batch_that_ends_as_partitions_go_is_noted_before_what_waits_is_forgotten(waiting_lane, work, flow):
+    waiting_lane.processor.kept = {1}
+    work.gate.clear()
+    waiting_lane.offer(A, records(A, 0, 2), flow)
+    await settle()
+    work.gate.set()
+    while not waiting_lane._in_flight.done():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await waiting_lane.drain()
+    assert waiting_lane.positions == {A: 1}
+    waiting_lane.reset()
+    await settle()
+    assert waiting_lane.positions == {}
