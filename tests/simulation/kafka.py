@@ -12,10 +12,8 @@ from faust.types import TP
 from streams_app.changefeed import Record
 from streams_app.delivery.ports import DeadLetter, Mark
 from streams_app.kafka.parking import unwrapped
-from streams_app.systems.requests.agents import TOPICS
-from streams_app.topics import REQUEST_DEAD_LETTERS, parked_topic
+from streams_app.topics import REQUEST_DEAD_LETTERS, TopicSpec, parked_topic
 from tests.simulation.base import Server, Simulation
-from tests.simulation.databases import Committed
 
 SESSION_TIMEOUT = 3.0
 REBALANCE_TIMEOUT = 4.0
@@ -45,15 +43,15 @@ class Member(Protocol):
 class Broker(Server):
     """Logs and committed offsets. Messages to it always arrive; what is fenced is refused."""
 
-    def __init__(self, simulation: Simulation, regions: Iterable[str]) -> None:
+    def __init__(self, simulation: Simulation, topics: Iterable[TopicSpec], regions: Iterable[str]) -> None:
         super().__init__(simulation, "broker")
         self.partitions = simulation.rng.randint(1, 4)
-        topics = [*TOPICS, *(parked_topic(region) for region in regions)]
+        every = [*topics, *(parked_topic(region) for region in regions)]
         self.logs: dict[TP, list[Record]] = {
-            TP(topic.name, partition): [] for topic in topics for partition in range(self.partitions)
+            TP(topic.name, partition): [] for topic in every for partition in range(self.partitions)
         }
         #: The change that a record carries; None when it asks for nothing.
-        self.change_of: dict[Place, Committed | None] = {}
+        self.change_of: dict[Place, Any] = {}
         #: Where the original of a parked record lies.
         self.original: dict[Place, Place] = {}
         self.committed: dict[TP, int] = dict.fromkeys(self.logs, 0)
@@ -69,7 +67,7 @@ class Broker(Server):
         partition: int,
         key: bytes | None,
         value: bytes | None,
-        change: Committed | None,
+        change: Any,
         headers: tuple[tuple[str, bytes | None], ...] = (),
     ) -> Record:
         """Add a record to a log."""

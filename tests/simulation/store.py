@@ -1,67 +1,41 @@
-"""The Store port of one worker over all regions: with its breakers and time limits, as the real one has them."""
+"""The Store port of one worker over all regions: its accounts are read wherever they live."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from streams_app.databases import Regions, locality_of
-from streams_app.databases.breaker import Breaker
-from streams_app.databases.fences import current
-from streams_app.errors import RegionUnavailableError, is_outage
+from streams_app.errors import is_outage
 from streams_app.systems.requests.model import Account, Context, Decision
 from streams_app.systems.requests.store import RequestKey
 from tests.simulation.base import Simulation
 from tests.simulation.databases import Database, finished
+from tests.simulation.regions import Pools
 
-REGION_TIMEOUT = 3.0
 
-
-class RegionalStore:
+class RegionalStore(Pools):
     """Asks the databases, unless a region is known to be down."""
 
     def __init__(self, simulation: Simulation, databases: dict[str, Database], regions: Regions) -> None:
-        self._simulation = simulation
+        super().__init__(simulation, databases)
         self._databases = databases
-        self._regions = regions
-        self._breakers = {name: Breaker(open_after=1.0, probe_every=0.5) for name in databases}
-
-    def is_down(self, region: str) -> bool:
-        """Whether the region's breaker is open."""
-        return self._breakers[region].is_open
-
-    async def _ask(self, region: str, work: Callable[[], Any], *, writes: bool = False) -> Any:
-        breaker, loop = self._breakers[region], self._simulation.loop
-        began = loop.time()
-        if not breaker.allows(began):
-            raise RegionUnavailableError(region)
-        try:
-            async with asyncio.timeout(REGION_TIMEOUT):
-                result = await self._databases[region].call_or_fail(work, writes=writes)
-        except Exception as error:
-            if is_outage(error):
-                was_open = breaker.is_open
-                breaker.failed(began, loop.time())
-                self._simulation.note("breakers_opened", region, int(breaker.is_open and not was_open))
-            raise
-        breaker.succeeded()
-        return result
+        self._homes = regions
 
     async def load(self, region: str, keys: Sequence[RequestKey]) -> list[Context]:
         tables = self._databases[region].tables
-        contexts: list[Context] = await self._ask(region, lambda: finished(tables.load(region, keys)))
+        contexts: list[Context] = await self.ask(region, lambda: finished(tables.load(region, keys)))
         return contexts
 
     async def complete(self, region: str, contexts: Sequence[Context]) -> list[Context]:
         if not contexts:
             return []
         tables = self._databases[region].tables
-        completed: list[Context] = await self._ask(region, lambda: finished(tables.complete(region, contexts)))
+        completed: list[Context] = await self.ask(region, lambda: finished(tables.complete(region, contexts)))
         # Accounts are read by a later statement, wherever they live.
         wanted = {i for context in completed for i in _concerned(context)}
         accounts, unreached = await self._accounts(region, wanted)
@@ -74,7 +48,7 @@ class RegionalStore:
     async def _accounts(self, home: str, account_ids: set[UUID]) -> tuple[dict[UUID, Account], set[UUID]]:
         by_region: dict[str, list[UUID]] = defaultdict(list)
         for account_id in sorted(account_ids):
-            by_region[self._regions.of(locality_of(account_id))].append(account_id)
+            by_region[self._homes.of(locality_of(account_id))].append(account_id)
         reads = (self._accounts_of(region, ids) for region, ids in by_region.items())
         parts = await asyncio.gather(*reads, return_exceptions=True)
         accounts: dict[UUID, Account] = {}
@@ -90,14 +64,14 @@ class RegionalStore:
 
     async def _accounts_of(self, region: str, ids: list[UUID]) -> list[Account]:
         held = self._databases[region].tables.accounts
-        found: list[Account] = await self._ask(region, lambda: [held[i] for i in ids if i in held])
+        found: list[Account] = await self.ask(region, lambda: [held[i] for i in ids if i in held])
         return found
 
     async def apply(self, region: str, decisions: Sequence[Decision]) -> set[UUID]:
         if not decisions:
             return set()
-        database, guarded = self._databases[region], current()
-        made: set[UUID] = await self._ask(region, lambda: database.apply(decisions, guarded), writes=True)
+        database = self._databases[region]
+        made: set[UUID] = await self.transaction(region, lambda: database.apply(decisions))
         return made
 
     async def overdue(
@@ -105,14 +79,14 @@ class RegionalStore:
     ) -> list[RequestKey]:
         tables = self._databases[region].tables
         arguments = (region, before, headless_before, limit)
-        keys: list[RequestKey] = await self._ask(region, lambda: finished(tables.overdue(*arguments)))
+        keys: list[RequestKey] = await self.ask(region, lambda: finished(tables.overdue(*arguments)))
         return keys
 
     async def unheard(
         self, region: str, heard: Sequence[tuple[int, str]], before: datetime, limit: int
     ) -> list[RequestKey]:
         tables = self._databases[region].tables
-        keys: list[RequestKey] = await self._ask(region, lambda: finished(tables.unheard(region, heard, before, limit)))
+        keys: list[RequestKey] = await self.ask(region, lambda: finished(tables.unheard(region, heard, before, limit)))
         return keys
 
 

@@ -1,87 +1,41 @@
-"""A worker: the real lanes, batches, rules and sweepers behind a consumer that acts as our driver does."""
+"""A worker: the real lanes and what processes their batches, behind a consumer that acts as our driver does."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from faust.types import TP
 
-from streams_app.changefeed import Change
-from streams_app.databases import Regions
 from streams_app.databases.fences import Fence
-from streams_app.delivery.ports import Outcome
 from streams_app.kafka.app import SentRow
 from streams_app.kafka.lanes import Processor
-from streams_app.systems.requests.agents import TOPICS, RequestsHandler
-from streams_app.systems.requests.sweeper import Sweeper
-from streams_app.systems.requests.workflow import WorkflowBook
-from streams_app.topics import TopicSpec, parked_topic
+from streams_app.topics import TopicSpec
 from tests.simulation.base import Simulation
 from tests.simulation.kafka import Broker, DeadLetters, IllegalGenerationError, Producer, Versions
 from tests.simulation.loop import Process
-from tests.simulation.parts import Parts
-from tests.simulation.store import RegionalStore
 
 GROUP = "simulated"
 COMMIT_INTERVAL = 0.5
-SWEEP_INTERVAL = 5.0
 DRAIN_TIMEOUT = 1.0
 FETCH_RECORDS = 12
-MAX_VALUE_BYTES = 262_144
-
-
-class Watched:
-    """The handler, and somebody who is told which changes it is done with."""
-
-    def __init__(self, handler: RequestsHandler, on_processed: Callable[[Change], None]) -> None:
-        self._handler = handler
-        self._on_processed = on_processed
-        self.system, self.history = handler.system, handler.history
-        self.decode, self.route, self.ended = handler.decode, handler.route, handler.ended
-
-    async def process(self, route: str, changes: Sequence[Change]) -> Outcome:
-        outcome = await self._handler.process(route, changes)
-        rejected = [rejection.change for rejection in outcome.rejected]
-        for change in changes:
-            if change not in rejected:
-                self._on_processed(change)
-        return outcome
 
 
 class Worker:
     """One process of the group."""
 
-    def __init__(
-        self,
-        name: str,
-        simulation: Simulation,
-        broker: Broker,
-        store: RegionalStore,
-        book: WorkflowBook,
-        regions: Regions,
-        parts: Parts,
-        on_processed: Callable[[Change], None],
-    ) -> None:
+    def __init__(self, name: str, simulation: Simulation, broker: Broker, lane: Callable[..., Any]) -> None:
         self.name = name
         self.process = Process(name)
         self.consumer = self
         self.producer = Producer(simulation, broker)
         self._simulation = simulation
         self._broker = broker
-        self._parts = parts
+        self._new_lane = lane
         self._lanes: list[Any] = []
-        orchestrator = parts.orchestrator(store, regions, book, simulation.now)
-        handler = parts.handler(orchestrator, book, regions, MAX_VALUE_BYTES)
         self._versions = Versions(simulation, broker)
-        parking = parts.parking(self, {region: parked_topic(region) for region in regions.names}, store.is_down)
-        letters, watched = DeadLetters(self.producer, broker), Watched(handler, on_processed)
-        self.batch_agent("requests", TOPICS, parts.processor(watched, self._versions, letters, parking), None)
-        parking.drain_into(lambda: parts.processor(watched, self._versions, letters), None)
-        self._new_sweepers = lambda: [
-            parts.sweeper(store, orchestrator, book, name, simulation.now) for name in regions.names
-        ]
+        self._letters = DeadLetters(self.producer, broker)
         self._generation = 0
         self.fence = Fence(GROUP, 0)
         self._committed: dict[TP, int] = {}
@@ -92,7 +46,7 @@ class Worker:
         self._data = asyncio.Event()
         self._rebalance = asyncio.Event()
         self._committing: asyncio.Future[None] | None = None
-        self.stopped = self.sweeps = False
+        self.stopped = False
 
     def batch_agent(
         self,
@@ -106,7 +60,7 @@ class Worker:
     ) -> Any:
         """As StreamsApp.batch_agent, with limits by seed."""
         rng = self._simulation.rng
-        lane = self._parts.lane(
+        lane = self._new_lane(
             name,
             frozenset(topic.name for topic in topics),
             processor,
@@ -122,12 +76,6 @@ class Worker:
         """Run in a process of its own until it is stopped or killed."""
         for work in (self._consume(), self._run_lanes(), self._fetch(), self._commit_now_and_then()):
             self._simulation.loop.spawn(self.process, work)
-
-    def start_sweeping(self) -> None:
-        """Sweep every region."""
-        self.sweeps = True
-        for sweeper in self._new_sweepers():
-            self._simulation.loop.spawn(self.process, self._sweep(sweeper))
 
     def stop(self) -> None:
         """Ask for a clean stop."""
@@ -275,13 +223,3 @@ class Worker:
             self.on_rebalance()
         done, self._committing = self._committing, None
         done.set_result(None)
-
-    async def _sweep(self, sweeper: Sweeper) -> None:
-        """As the application's timer does it."""
-        while True:
-            await asyncio.sleep(SWEEP_INTERVAL * self._simulation.rng.uniform(0.7, 1.3))
-            try:
-                driven = await sweeper.sweep()
-                self._simulation.note("swept", f"{self.name} {driven}", driven)
-            except Exception as error:
-                self._simulation.note("sweeps_failed", f"{self.name} {type(error).__name__}")

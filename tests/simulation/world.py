@@ -12,6 +12,7 @@ from pathlib import Path
 from faust.types import TP
 
 from streams_app.databases import Regions
+from streams_app.systems.requests.agents import TOPICS
 from streams_app.systems.requests.model import Request, Signal, SignalKind, Status, Transition
 from streams_app.systems.requests.store import RequestKey
 from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
@@ -24,9 +25,9 @@ from tests.simulation.feeds import Feed
 from tests.simulation.kafka import Broker, Place
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.parts import Parts
+from tests.simulation.requests_worker import RequestsWorker
 from tests.simulation.store import RegionalStore
 from tests.simulation.wishes import Customers, Wish
-from tests.simulation.worker import Worker
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "config/workflows.toml"
 REGIONS = Regions({"us-east": (0, 9), "us-central": (10, 19), "us-west": (20, 29)})
@@ -60,10 +61,10 @@ class World:
         self.simulation = simulation
         self.parts = parts
         self.book = _book(TIGHT_DEADLINE_SCALE if simulation.chances.tight else DEADLINE_SCALE)
-        self.broker = Broker(simulation, REGIONS.names)
+        self.broker = Broker(simulation, TOPICS, REGIONS.names)
         self.databases = {name: Database(simulation, name, parts.tables(REGIONS)) for name in REGIONS.names}
         self.feeds = [Feed(simulation, database, self.broker) for database in self.databases.values()]
-        self.workers: list[Worker] = []
+        self.workers: list[RequestsWorker] = []
         self.checks = Checks(self)
         self.broker.check_commit = self.checks.commit
         self.sweeping = simulation.chances.sweeping_from_start
@@ -84,7 +85,9 @@ class World:
         self._names += 1
         store = RegionalStore(self.simulation, self.databases, REGIONS)
         outside = (self.simulation, self.broker, store)
-        worker = Worker(f"worker-{self._names}", *outside, self.book, REGIONS, self.parts, self.checks.processed)
+        worker = RequestsWorker(
+            f"worker-{self._names}", *outside, self.book, REGIONS, self.parts, self.checks.processed
+        )
         self.workers.append(worker)
         self.simulation.note("workers", worker.name)
         worker.start()
@@ -98,7 +101,7 @@ class World:
                 worker.start_sweeping()
                 sweeping.append(worker)
 
-    def running(self) -> list[Worker]:
+    def running(self) -> list[RequestsWorker]:
         """Workers that are neither dead nor paused nor stopping."""
         return [w for w in self.workers if not (w.process.dead or w.process.paused or w.stopped)]
 
