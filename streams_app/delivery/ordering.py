@@ -7,7 +7,7 @@ remembers the marks. Both may be called again with the same changes after a fail
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from typing import TypeAlias
 from streams_app.changefeed import Change, RecordLike, Undecodable, Version
 from streams_app.delivery.applying import apply_all
 from streams_app.delivery.ports import DeadLetter, Gap, Handler, History, Mark, Outcome, Rejected, VersionTable
-from streams_app.delivery.sequencer import Limits, Sequenced, Sequencer, sequence_newest
+from streams_app.delivery.sequencer import Limits, Sequenced, Sequencer, sequence_newest, sequence_number
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,8 @@ class SequenceOrder:
         return course.settled
 
     async def _advance(self, changes: Sequence[Change], record_of: RecordOf, course: _Course) -> None:
-        unknown = {change.key for change in changes if course.get(change.key, change.partition) is None}
+        # An old table may call a key dead that lives again.
+        unknown = {change.key for change in changes if not course.is_alive(change)}
         await self._ask_heads(unknown - course.heads.keys(), course)
 
         def either(change: Change) -> RecordLike:
@@ -158,8 +159,8 @@ class SequenceOrder:
     def _note(self, taken: Sequenced, outcome: Outcome, record_of: RecordOf, course: _Course) -> list[Change]:
         """Note what became of changes; returns those that a rejected one hid as if they were its copies."""
         settled, system = course.settled, self._handler.system
-        rejected = {rejection.change.key for rejection in outcome.rejected}
-        hidden = [change for change in taken.duplicates if change.key in rejected] if rejected else []
+        rejected = _numbers([rejection.change for rejection in outcome.rejected])
+        hidden = _behind(taken.duplicates, rejected)
         done, duplicates = processed(taken.passed, outcome), without(taken.duplicates, hidden)
         settled.applied += without(done, outcome.stale)
         settled.stale += outcome.stale
@@ -174,8 +175,8 @@ class SequenceOrder:
             course.died(rejection.change)
         for change in taken.unordered:
             settled.letters.append(DeadLetter(system, record_of(change), "missing_version", "no seq_num"))
-        behind = [(change, record_of(change)) for change in taken.behind]
-        self._bury_behind([*behind, *self._sequencer.held(rejected)], course)
+        behind = [*taken.behind, *_behind([change for change, _ in self._sequencer.held(rejected)], rejected)]
+        self._bury_behind([(change, record_of(change)) for change in behind], course)
         return hidden
 
     def _bury_behind(self, behind: Iterable[tuple[Change, RecordLike]], course: _Course) -> None:
@@ -252,6 +253,11 @@ class _Course:
         """What is known of a key."""
         return self._learnt.get(key) or self._versions.get(key, partition)
 
+    def is_alive(self, change: Change) -> bool:
+        """Whether the change's key is known, and nothing of it is set aside."""
+        mark = self.get(change.key, change.partition)
+        return mark is not None and mark.dead is None
+
     def reached(self, change: Change, ended: bool) -> None:
         """A change is applied: the key goes on from there; it lives again when all that was set aside is done."""
         assert change.version is not None
@@ -270,13 +276,28 @@ class _Course:
         assert change.version is not None
         mark = self.get(change.key, change.partition)
         highest = mark.dead if mark is not None and mark.dead is not None else change.version
-        version = mark.version if mark is not None else Version(self.heads.get(change.key, 0))
-        self._learn(change, Mark(version, max(highest, change.version, key=lambda v: v.major)))
+        head = self.heads.get(change.key, mark.version.major if mark is not None else 0)
+        self._learn(change, Mark(Version(head), max(highest, change.version, key=lambda v: v.major)))
 
     def _learn(self, change: Change, mark: Mark) -> None:
         self._learnt[change.key] = mark
         self.settled.mark(change, mark)
         self.end([change])
+
+
+def _numbers(changes: Sequence[Change]) -> dict[str, int]:
+    """The lowest seq_num of each key."""
+    numbers: dict[str, int] = {}
+    for change in changes:
+        number = sequence_number(change)
+        if number is not None:
+            numbers[change.key] = min(number, numbers.get(change.key, number))
+    return numbers
+
+
+def _behind(changes: Sequence[Change], rejected: Mapping[str, int]) -> list[Change]:
+    """Those of changes that do not come before a rejected one of their key."""
+    return [c for c in changes if c.key in rejected and (sequence_number(c) or 0) >= rejected[c.key]]
 
 
 def _letters(system: str, outcome: Outcome, record_of: RecordOf) -> list[DeadLetter]:

@@ -52,7 +52,8 @@ class Route:
         """Store the records of changes, and those that waited for them, each partition's as they came."""
         waiting = self.order.held()
         known = {id(change) for change, _ in waiting}
-        records = [record for _, record in waiting]
+        # What was read from the log is still there.
+        records = [record for _, record in waiting if record.offset >= 0]
         records += [record_of(change) for change in changes if id(change) not in known]
         records.sort(key=lambda record: record.offset)
         if records:
