@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from tests.simulation.kafka import HEARTBEAT, SESSION_TIMEOUT
+from tests.simulation.base import Simulation
+from tests.simulation.kafka import HEARTBEAT, SESSION_TIMEOUT, Broker
+from tests.simulation.regions import Region
 from tests.simulation.worker import Worker
 
-if TYPE_CHECKING:
-    from tests.simulation.world import World
+
+class HistoricFeed(Protocol):
+    """A changefeed that may begin again."""
+
+    def send_history(self) -> None:
+        """Send all that was ever sent again."""
+
+
+class FaultyWorld(Protocol):
+    """What faults happen to."""
+
+    simulation: Simulation
+    broker: Broker
+
+    @property
+    def databases(self) -> Mapping[str, Region]: ...
+    @property
+    def feeds(self) -> Sequence[HistoricFeed]: ...
+
+    def add_worker(self) -> None: ...
+    def running(self) -> Sequence[Worker]: ...
 
 
 class Nemesis:
     """Deals out the faults of a world, and heals all of them at the end."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: FaultyWorld) -> None:
         self._world = world
         self._simulation = world.simulation
         self._loop = world.simulation.loop
