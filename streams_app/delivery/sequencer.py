@@ -167,12 +167,16 @@ class Sequencer:
         held.after = before
         known = held.changes.get(number)
         if known is None:
-            held.changes[number] = _Waiting(change, record, now)
             self._count += 1
-            self._size += size_of(record)
-            result.held.append(change)
-        elif known.change is not change:
+        elif known.change is change:
+            return
+        elif known.record.offset >= 0 or record.offset < 0:
             result.repeated.append(change)
+            return
+        # A record of the topic takes the place of its copy from the log, which can be neither acked nor parked.
+        self._size += size_of(record) - (size_of(known.record) if known is not None else 0)
+        held.changes[number] = _Waiting(change, record, now if known is None else known.since)
+        result.held.append(change)
 
     def done(self, changes: Collection[Change]) -> None:
         """Let go of changes that came to their end, and of copies of them."""
