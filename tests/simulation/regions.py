@@ -41,6 +41,8 @@ class Region(Server):
         self.deaf = False
         self.on_commit: list[Callable[[], None]] = []
         self._fences = MemoryFences(region)
+        #: Told of every transaction before it is committed.
+        self.on_transaction: Callable[[Guarded | None], None] = lambda guarded: None
         self._in_flight: dict[asyncio.Future[Any], Statement] = {}
 
     @property
@@ -138,7 +140,9 @@ class Region(Server):
             except FencedError as error:
                 self.simulation.note("fenced_transactions", error)
                 raise
-        return work(), claimed
+        result = work()
+        self.on_transaction(guarded)
+        return result, claimed
 
 
 class Pools:

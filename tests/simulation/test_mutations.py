@@ -13,11 +13,11 @@ import pytest
 from streams_app.delivery.batches import BatchProcessor
 from streams_app.delivery.ports import Mark, Outcome
 from streams_app.errors import FailureClass, classify
-from streams_app.kafka.lanes import Lane
 from streams_app.kafka.parking import TopicParkingLot
 from streams_app.systems.requests.agents import RequestsHandler
 from streams_app.systems.requests.orchestrator import Orchestrator
 from tests.contract.memory_store import MemoryStore
+from tests.simulation.mutated_lanes import AckAfterRevoke, AckBeforeCommit, AckOfBuffered
 from tests.simulation.parts import Parts
 from tests.simulation.world import run
 
@@ -37,43 +37,6 @@ class NoAccountGuard(MemoryStore):
 
     def _account_is_as_read(self, decision: Any) -> bool:
         return True
-
-
-class AckBeforeCommit(Lane):
-    """Positions move when a batch is taken."""
-
-    def _following(self) -> Any:
-        following = super()._following()
-        self.positions.update(following[1] if following else {})
-        return following
-
-
-class AckOfBuffered(Lane):
-    """What was only buffered when the partitions went counts as done."""
-
-    async def drain(self) -> None:
-        buffered = {tp: records[-1].offset + 1 for tp, records in self._buffer._chunks}
-        await super().drain()
-        self.positions.update(buffered)
-
-
-class AckAfterRevoke(Lane):
-    """A batch that was given up when the partitions went counts as done."""
-
-    taken: Any = None
-
-    def _following(self) -> Any:
-        following = super()._following()
-        self.taken = following[1] if following else self.taken
-        return following
-
-    async def drain(self) -> None:
-        await super().drain()
-        self.positions.update(self.taken or {})
-
-    def reset(self) -> None:
-        super().reset()
-        self.taken = None
 
 
 class RememberBeforeCommit(BatchProcessor):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 from faust.types import TP
 
+from streams_app.databases.fences import Guarded
 from streams_app.delivery.ports import DeadLetter
 from tests.simulation.sequence.ledger import Row
 from tests.simulation.sequence.source import Entry, Fate
@@ -23,6 +24,7 @@ class Checks:
         self._world = world
         self._violated = world.simulation.violated
         self._written: dict[str, int] = defaultdict(int)
+        self._generations: dict[tuple[str, tuple[str, int]], int] = defaultdict(int)
         self._seen_letters = 0
         #: By change, and by the place of what could not be read: how many letters there were after its last one.
         self._buried: dict[Entry, int] = {}
@@ -36,6 +38,17 @@ class Checks:
         if self._world.source_of(key).fates[key][number - 1].payload != payload:
             self._violated(f"{key}: {number} is not what the source wrote")
         self._written[key] = max(number, self._written[key])
+
+    def transaction(self, region: str, guarded: Guarded | None) -> None:
+        """Called for every transaction: nobody writes for a partition after somebody of a later generation did."""
+        if guarded is None:
+            self._violated(f"{region}: a transaction in nobody's name")
+            return
+        generation = guarded.fence.generation
+        for place in guarded.places:
+            if generation < self._generations[region, place]:
+                self._violated(f"{region}: {place} is written by generation {generation} after a later one")
+            self._generations[region, place] = generation
 
     def commit(self, tp: TP, old: int, new: int) -> None:
         """Called for every accepted commit: nothing below it may still wait."""

@@ -12,12 +12,14 @@ from streams_app.delivery.sequencer import Sequencer
 from streams_app.kafka.lanes import Lane
 from streams_app.kafka.parking import TopicParkingLot
 from tests.simulation.sequence.ledger import Ledger, LedgerHandler
+from tests.simulation.sequence.source import Chances
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Constructors with the signatures of the real ones."""
 
+    chances: Callable[..., Chances] = Chances
     ledger: Callable[..., Ledger] = Ledger
     handler: Callable[..., LedgerHandler] = LedgerHandler
     processor: Callable[..., BatchProcessor] = BatchProcessor

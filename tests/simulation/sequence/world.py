@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -24,7 +25,7 @@ from tests.simulation.sequence.checks import Checks
 from tests.simulation.sequence.ledger import Ledger
 from tests.simulation.sequence.operator import Operator
 from tests.simulation.sequence.parts import Parts
-from tests.simulation.sequence.source import ENTRIES, Chances, Source
+from tests.simulation.sequence.source import ENTRIES, Source
 from tests.simulation.worker import Worker
 
 REGIONS = ("us-east", "us-central", "us-west")
@@ -95,7 +96,7 @@ class World:
     def __init__(self, simulation: Simulation, parts: Parts) -> None:
         self.simulation = simulation
         self.parts = parts
-        self.chances = Chances(simulation)
+        self.chances = parts.chances(simulation)
         few = 3 if self.chances.tight else 1000
         self.limits = Limits(records=few, fill_after=FILL_AFTER, give_up_after=GIVE_UP_AFTER)
         self.broker = Topics(simulation)
@@ -108,6 +109,7 @@ class World:
         self.broker.check_commit = self.checks.commit
         for ledger in self.databases.values():
             ledger.on_row = self.checks.row
+            ledger.on_transaction = partial(self.checks.transaction, ledger.region)
 
     def ledger_of(self, key: str) -> Ledger:
         """The ledger of a key's region."""
