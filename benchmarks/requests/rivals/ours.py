@@ -74,7 +74,7 @@ def settings_of(job: Job) -> Settings:
         broker_url=f"kafka://{job.broker}",
         topic_partitions=PARTITIONS,
         batch_size=job.batch,
-        buffer_records=2 * job.batch,
+        buffer_records=12 * job.batch,
         web_port=job.web_port,
         data_dir=Path(job.folder),
         database=DatabaseSettings(
