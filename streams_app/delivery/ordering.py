@@ -175,7 +175,8 @@ class SequenceOrder:
             course.died(rejection.change)
         for change in taken.unordered:
             settled.letters.append(DeadLetter(system, record_of(change), "missing_version", "no seq_num"))
-        behind = [*taken.behind, *_behind([change for change, _ in self._sequencer.held(rejected)], rejected)]
+        waiting = [change for change, _ in self._sequencer.held(rejected)]
+        behind = [*taken.behind, *_behind([*waiting, *outcome.refused], rejected)]
         self._bury_behind([(change, record_of(change)) for change in behind], course)
         return hidden
 
