@@ -159,7 +159,7 @@ def test_a_missing_guard_of_a_sequence_is_seen(parts):
 
 
 @pytest.mark.parametrize("parts", mutations.SUFFICIENT.values(), ids=mutations.SUFFICIENT.keys())
-def test_one_of_fence_and_guard_keeps_the_log_right(parts):
+def test_any_one_of_fence_guard_and_key_keeps_the_log_right(parts):
     assert first_violation(sequence_run, parts, SEEDS_IN_SEQUENCE) is None
 
 

@@ -67,6 +67,10 @@ class ZombiesMayWrite(NoFence):
         return super().transaction(work, guarded)
 
 
+class PrimaryKeyAlone(ZombiesMayWrite, NoHeadGuard):
+    """Neither fence nor guard."""
+
+
 class NoVersionCheck(Sequencer):
     """Everything passes."""
 
@@ -140,8 +144,10 @@ MUTATIONS = {
     "dead letters are lost": Parts(order=RejectedIsLost),
 }
 
-# Of these two either keeps the log right; a fence keeps zombies from being seen by anything else of the transaction.
+# Any one of fence, guard and primary key keeps the log right: whoever writes, writes in sequence from a head that was
+# true. What the fence itself promises is checked for each transaction, see "no fence" above.
 SUFFICIENT = {
     "guard without fence": Parts(ledger=ZombiesMayWrite),
     "fence without guard": UNGUARDED,
+    "primary key alone": Parts(chances=NoPoison, ledger=PrimaryKeyAlone),
 }
