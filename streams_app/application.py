@@ -7,7 +7,7 @@ import logging
 import click
 from faust.cli.base import cli as faust_cli
 
-from streams_app.background import announce_to_prometheus, sweeping, watchdog
+from streams_app.background import announce_to_prometheus, repeating, watchdog
 from streams_app.commands import dead_letters, replay
 from streams_app.commands.schema import all_topics, migrate_command, topics_command
 from streams_app.commands.verify import verify_command
@@ -33,6 +33,9 @@ from streams_app.topics import REQUEST_DEAD_LETTERS, parked_topic
 
 logger = logging.getLogger(__name__)
 
+# Seconds between looks for requests that another region, which was down, lets go on.
+RESUME_INTERVAL = 1.0
+
 
 def create_app(settings: Settings) -> StreamsApp:
     """The whole application, not yet started. Raises WorkflowError."""
@@ -56,7 +59,9 @@ def create_app(settings: Settings) -> StreamsApp:
         announce_to_prometheus(app, settings.prometheus.targets_file)
     app.task(watchdog(app, observer, settings.stall_timeout))
     for region in databases.regions.names:
-        app.task(sweeping(app, Sweeper(store, orchestrator, book, region), region, settings.sweep_interval))
+        sweeper = Sweeper(store, orchestrator, book, region)
+        app.task(repeating(app, sweeper.sweep, region, settings.sweep_interval))
+        app.task(repeating(app, sweeper.resume, region, RESUME_INTERVAL))
     return app
 
 

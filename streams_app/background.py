@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,7 +13,6 @@ from streams_app.errors import RegionUnavailableError, StalledError
 from streams_app.kafka.app import StreamsApp
 from streams_app.observability.pages import Observer
 from streams_app.observability.targets import announce, withdraw
-from streams_app.systems.requests.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
 
@@ -52,19 +51,20 @@ def watchdog(app: StreamsApp, observer: Observer, patience: float) -> Task:
     return watch
 
 
-def sweeping(app: StreamsApp, sweeper: Sweeper, region: str, interval: float) -> Task:
-    """Sweep a region about every `interval` seconds."""
+def repeating(app: StreamsApp, call: Callable[[], Awaitable[object]], region: str, interval: float) -> Task:
+    """Do something for a region about every `interval` seconds."""
+    name = f"{call.__name__}-{region}"
 
-    async def sweep() -> None:
+    async def repeat() -> None:
         while not app.should_stop:
-            # Workers sweep the same rows: uneven pauses keep them from doing it at the same moment.
+            # Workers look at the same rows: uneven pauses keep them from doing it at the same moment.
             await app.sleep(interval * random.uniform(0.7, 1.3))  # noqa: S311
             try:
-                await sweeper.sweep()
+                await call()
             except RegionUnavailableError:
                 continue
             except Exception as error:
-                logger.warning("sweep failed: %s: %s", type(error).__name__, error, extra={"region": region})
+                logger.warning("%s failed: %s: %s", name, type(error).__name__, error, extra={"region": region})
 
-    sweep.__name__ = f"sweep-{region}"
-    return sweep
+    repeat.__name__ = name
+    return repeat

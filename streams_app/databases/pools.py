@@ -23,6 +23,9 @@ from streams_app.settings import DatabaseSettings, RegionSettings, Role, Setting
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 
 IDLE_TIMEOUT_MS = 5_000
+# Seconds after which an attempt to connect is given up, and the next caller begins another one. The pool doubles the
+# pause between tries of one attempt: with a long time here a region would be away twice as long as it was down.
+RECONNECT_TIMEOUT = 2.0
 
 # Transaction pooling gives every transaction another server connection: a statement prepared on one is unknown to
 # the next, so prepare_threshold is None. PgBouncer refuses startup options, so time-outs are set per transaction.
@@ -130,7 +133,7 @@ def _pool(database: DatabaseSettings, region: RegionSettings, name: str, role: R
         min_size=database.pool_min,
         max_size=database.pool_max,
         timeout=database.pool_timeout,
-        reconnect_timeout=30,
+        reconnect_timeout=RECONNECT_TIMEOUT,
         max_lifetime=600,
         check=AsyncConnectionPool.check_connection,
         configure=_configure,

@@ -102,6 +102,9 @@ class Recording:
         self.servers = bootstrap_servers(settings.broker_url)
         self.workers: list[Recorder] = []
         self.produced = 0
+        #: The load that is being written.
+        self.load: asyncio.Task[None] | None = None
+        self._enough = False
         self._settings = settings
 
     async def prepare(self) -> None:
@@ -125,19 +128,34 @@ class Recording:
         self.workers.append(made)
         return made
 
+    def begin_load(self, seconds: float, rate: int) -> asyncio.Task[None]:
+        """Write about `rate` records a second, for `seconds` or until `end_load`."""
+        self.load = asyncio.ensure_future(self._produce(seconds, rate))
+        return self.load
+
+    async def end_load(self) -> None:
+        """Let the load end by itself: a producer that is cancelled while it starts stays open."""
+        self._enough = True
+        if self.load is not None:
+            await asyncio.wait({self.load})
+
     async def produce(self, count: int) -> None:
         """Write `count` records, spread over all partitions."""
         async with AIOKafkaProducer(bootstrap_servers=self.servers, linger_ms=5) as producer:
-            for n in range(count):
-                await producer.send(self.topic.name, b"v", key=b"k", partition=(self.produced + n) % PARTITIONS)
-        self.produced += count
+            await self._send(producer, count)
 
-    async def produce_for(self, seconds: float, rate: int = 2000) -> None:
-        """Write about `rate` records a second."""
+    async def _produce(self, seconds: float, rate: int) -> None:
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            await self.produce(rate // 10)
-            await asyncio.sleep(0.1)
+        async with AIOKafkaProducer(bootstrap_servers=self.servers, linger_ms=5) as producer:
+            while time.monotonic() < end and not self._enough:
+                await self._send(producer, rate // 10)
+                await asyncio.sleep(0.1)
+
+    async def _send(self, producer: AIOKafkaProducer, count: int) -> None:
+        for n in range(self.produced, self.produced + count):
+            await producer.send(self.topic.name, b"v", key=b"k", partition=n % PARTITIONS)
+        await producer.flush()
+        self.produced += count
 
     def done(self) -> list[tuple[int, float, int, int, int]]:
         """What was processed: (pid, monotonic seconds, partition, first offset, last offset), in order of time."""
@@ -167,9 +185,11 @@ class Recording:
             consumer.assign(places)
             return {place.partition: await consumer.committed(place) or 0 for place in places}
 
-    def stop_all(self) -> None:
-        """Kill what still runs."""
+    async def close(self) -> None:
+        """End the load and kill what still runs."""
+        await self.end_load()
         for worker in self.workers:
             if worker.process is not None and worker.process.poll() is None:
                 worker.process.kill()
+            if worker.process is not None:
                 worker.process.wait()

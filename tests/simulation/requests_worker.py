@@ -73,10 +73,11 @@ class RequestsWorker(Worker):
             self._simulation.loop.spawn(self.process, self._sweep(sweeper))
 
     async def _sweep(self, sweeper: Sweeper) -> None:
-        """As the application's timer does it."""
+        """As the application's timers do it."""
         while True:
             await asyncio.sleep(SWEEP_INTERVAL * self._simulation.rng.uniform(0.7, 1.3))
             try:
+                await sweeper.resume()
                 driven = await sweeper.sweep()
                 self._simulation.note("swept", f"{self.name} {driven}", driven)
             except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -24,6 +24,8 @@ SYSTEM = "requests"
 MAX_ROUNDS = 100
 # Seconds that a batch may fail by conflicts and time-outs of its own, before its requests are tried apart.
 RETRY_BUDGET = 60.0
+# Requests per region that are remembered while another region is down.
+MOST_POSTPONED = 100_000
 
 
 class TooManyRoundsError(RuntimeError):
@@ -44,6 +46,8 @@ class Orchestrator:
         self._regions = regions
         self._book = book
         self._clock = clock
+        #: By region, requests that could not be decided because another region was down, oldest first.
+        self.postponed: dict[str, dict[RequestKey, None]] = defaultdict(dict)
 
     async def advance(self, keys: Iterable[RequestKey]) -> dict[UUID, Context | None]:
         """Give each request its next step, whatever its region; regions work side by side.
@@ -111,9 +115,21 @@ class Orchestrator:
         acting = [c for c in briefs if self._acts(c)]
         waiting = [c for c in briefs if not self._acts(c)]
         complete = await self._store.complete(region, acting)
-        # Accounts of another region that is down: the sweeper drives these requests when it is back.
-        metrics.POSTPONED.labels(SYSTEM, region).inc(len(acting) - len(complete))
+        self._postpone(region, keys, {c.request.request_id for c in acting} - {c.request.request_id for c in complete})
         return waiting + complete
+
+    def _postpone(self, region: str, keys: Sequence[RequestKey], stood_back: Set[UUID]) -> None:
+        """Remember those of `keys` that need an account of another region that is down; forget the others."""
+        postponed = self.postponed[region]
+        metrics.POSTPONED.labels(SYSTEM, region).inc(len(stood_back))
+        if not stood_back and not postponed:
+            return
+        for key in keys:
+            if key.request_id not in stood_back:
+                postponed.pop(key, None)
+            # What finds no room, and what a worker that dies has remembered, waits for its deadline.
+            elif len(postponed) < MOST_POSTPONED:
+                postponed[key] = None
 
     def _acts(self, context: Context) -> bool:
         """Whether an automatic step or a cancellation is next: only then do accounts, links and trades matter."""

@@ -1,12 +1,14 @@
-"""What no change asks for any more: deadlines that passed, steps without progress, signals whose change went astray."""
+"""What no change asks for any more: deadlines that passed, steps that stood back, signals whose change went astray."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from streams_app import metrics
+from streams_app.errors import RegionUnavailableError
 from streams_app.systems.requests.model import SignalKind
 from streams_app.systems.requests.orchestrator import SYSTEM, Orchestrator
 from streams_app.systems.requests.store import RequestKey, Store
@@ -57,9 +59,19 @@ class Sweeper:
         await self._drive(keys)
         return len(keys)
 
+    async def resume(self) -> None:
+        """Drive what stood back while another region was down, for as long as that helps. Raises as `sweep` does."""
+        postponed = self._orchestrator.postponed[self._region]
+        while keys := list(islice(postponed, LIMIT)):
+            await self._drive(keys)
+            if any(key in postponed for key in keys):
+                return
+
     async def _drive(self, keys: Sequence[RequestKey]) -> None:
         try:
             await self._orchestrator.advance(keys)
+        except RegionUnavailableError:
+            raise
         except Exception:
             # One request that fails for good must not keep the others from their deadlines.
             for key in keys:
