@@ -49,7 +49,8 @@ def create_app(settings: Settings) -> StreamsApp:
     handler = RequestsHandler(orchestrator, book, databases.regions, settings.max_value_bytes)
     parking = TopicParkingLot(app, {name: parked_topic(name) for name in settings.regions}, databases.is_down)
     letters = TopicDeadLetterSink(app, REQUEST_DEAD_LETTERS)
-    app.batch_agent("requests", TOPICS, BatchProcessor(handler, versions, letters, parking), settings)
+    processors = [BatchProcessor(handler, versions, letters, parking) for _ in range(settings.lanes)]
+    app.batch_agent("requests", TOPICS, processors, settings)
     parking.drain_into(lambda: BatchProcessor(handler, versions, letters), settings)
     observer = Observer(app, databases, {"requests-versions": versions}, settings.stall_timeout)
     add_pages(app, observer)

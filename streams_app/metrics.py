@@ -40,6 +40,9 @@ END_TO_END = Histogram(
     buckets=(*_SECONDS[:-1], 12.5, 15.0, 20.0, 30.0, 60.0, 300.0),
 )
 LAG = Gauge("streams_lag_records", "Records of a partition that are not yet processed", ["topic", "partition"])
+HIDDEN = Gauge(
+    "streams_hidden_records", "Records behind a transaction that its writer has not ended", ["topic", "partition"]
+)
 GAPS = Counter("streams_gaps", "Versions that skipped ahead of the one expected", ["system"])
 HELD = Gauge("streams_reorder_held", "Records that wait for an earlier version of their key", ["system"])
 DEAD_LETTERS = Counter("streams_dead_letters", "Records set aside, by reason", ["system", "reason"])

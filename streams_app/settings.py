@@ -114,6 +114,7 @@ class Settings(BaseSettings):
 
     batch_size: int = Field(2000, ge=1, le=50_000, description="most records in one unit of work")
     buffer_records: int = Field(10_000, ge=1, description="records fetched ahead; over it partitions are paused")
+    lanes: int = Field(2, ge=1, le=16, description="batches in flight at a time, each of partitions of its own")
     commit_interval: float = Field(0.5, gt=0, description="seconds between commits of offsets")
     drain_timeout: float = Field(8.0, gt=0, description="seconds a batch in flight may take when partitions go")
     session_timeout: float = Field(10.0, gt=0, description="seconds after which a dead worker's partitions move")

@@ -20,7 +20,7 @@ from streams_app.changefeed.change import (
     new_change,
     new_version,
 )
-from streams_app.changefeed.keys import Key, is_array, read_key, require_key
+from streams_app.changefeed.keys import Key, is_array, key_of_row, read_key, require_key
 from streams_app.changefeed.text import optional_text
 
 _WRAPPED_FIELDS: Final = frozenset({"after", "before", "key", "topic", "updated", "mvcc_timestamp"})
@@ -87,7 +87,7 @@ def decode_wrapped(record: RecordLike, value: Row, spec: FeedSpec) -> Change:
         op = Op.INSERT if before is None else Op.UPDATE
     else:
         op = _UPSERT
-    return _change(record, spec, _full_key(record, value, spec), op, rows=(before, after), meta=value)
+    return _change(record, spec, _full_key(record, value, after, spec), op, rows=(before, after), meta=value)
 
 
 def decode_row(record: RecordLike, value: Row, spec: FeedSpec) -> Change:
@@ -103,7 +103,7 @@ def decode_row(record: RecordLike, value: Row, spec: FeedSpec) -> Change:
     rows = (row, None) if op is Op.DELETE else (None, row)
     if op is not Op.DELETE and _is_scanned(meta):
         op = Op.READ
-    return _change(record, spec, _full_key(record, meta, spec), op, rows=rows, meta=meta)
+    return _change(record, spec, _full_key(record, meta, row, spec), op, rows=rows, meta=meta)
 
 
 def decode_enriched(record: RecordLike, value: Row, spec: FeedSpec) -> Change:
@@ -121,7 +121,7 @@ def decode_enriched(record: RecordLike, value: Row, spec: FeedSpec) -> Change:
     source = _row(value, "source") or {}
     if op is not Op.DELETE and _is_scanned(source):
         op = Op.READ
-    return _change(record, spec, _full_key(record, value, spec), op, rows=rows, meta=source)
+    return _change(record, spec, _full_key(record, value, rows[1], spec), op, rows=rows, meta=source)
 
 
 def _change(
@@ -147,7 +147,7 @@ def _change(
         after,
         tuple(record.headers),
         clock[0] / _NANOSECONDS if clock else None,
-        optional_text(meta.get("table_name")),
+        optional_text(meta["table_name"]) if "table_name" in meta else None,
         _region(after or before, meta),
         key[1],
     )
@@ -160,10 +160,11 @@ def _row(value: Row, name: str) -> Row | None:
     return row
 
 
-def _full_key(record: RecordLike, value: Row, spec: FeedSpec) -> Key:
+def _full_key(record: RecordLike, value: Row, row: Row | None, spec: FeedSpec) -> Key:
     """Read the key; key_in_value has every key column, even when key_column keys the message."""
     if "key" not in value:
-        return read_key(record.key, spec)
+        own = key_of_row(record.key, row, spec) if row is not None else None
+        return own or read_key(record.key, spec)
     key, parts = read_key(record.key, spec)
     sent = value["key"]
     if isinstance(sent, dict):

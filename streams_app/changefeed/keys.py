@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import orjson
+
 from streams_app.changefeed.change import FeedSpec, Row, Undecodable
 from streams_app.changefeed.text import parse, text, unwrapped
 
 _JSON_OPENERS: Final = frozenset(b'[{"')
 
 Key = tuple[str, tuple[Any, ...]]
+
+
+def key_of_row(raw: bytes | None, row: Row, spec: FeedSpec) -> Key | None:
+    """The key, if it is CockroachDB's array of the row's own key column alone, as it nearly always is; else None.
+
+    Then there is nothing to read: the row has been parsed, and its word spelled as JSON is the message's key.
+    """
+    own = row.get(spec.key_column)
+    if own and type(own) is str and orjson.dumps([own]) == raw:
+        return own, (own,)
+    return None
 
 
 def read_key(raw: bytes | None, spec: FeedSpec) -> Key:

@@ -9,6 +9,8 @@ from streams_app.changefeed.change import Row, Undecodable, Version, VersionKind
 
 _WALL_DIGITS: Final = 19
 _LOGICAL_DIGITS: Final = 10
+# Of nearly all timestamps.
+_NO_LOGICAL: Final = "0" * _LOGICAL_DIGITS
 _INT8_MAX: Final = 2**63 - 1
 # A member looked up in its enum costs as much as a call.
 _SEQ: Final = VersionKind.SEQ
@@ -42,11 +44,13 @@ def hybrid_clock(timestamp: Any) -> Version:
 
 def clock_parts(timestamp: Any) -> tuple[int, int]:
     """Return wall nanoseconds and logical counter of an HLC text. Raises Undecodable: bad_version."""
-    if type(timestamp) is str:
+    if type(timestamp) is str and timestamp.isascii():
         wall, _, logical = timestamp.partition(".")
-        digits = wall.isdigit() and logical.isdigit() and timestamp.isascii()
-        if digits and len(wall) <= _WALL_DIGITS and len(logical) == _LOGICAL_DIGITS:
-            return int(wall), int(logical)
+        if wall.isdigit() and len(wall) <= _WALL_DIGITS:
+            if logical == _NO_LOGICAL:
+                return int(wall), 0
+            if logical.isdigit() and len(logical) == _LOGICAL_DIGITS:
+                return int(wall), int(logical)
     raise Undecodable("bad_version", "not an HLC timestamp")
 
 

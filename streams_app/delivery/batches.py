@@ -17,10 +17,10 @@ from functools import partial
 
 from streams_app import metrics
 from streams_app.changefeed import Change, RecordLike, Undecodable
-from streams_app.delivery.ordering import Settled
 from streams_app.delivery.ports import DeadLetter, DeadLetterSink, Handler, Mark, ParkingLot, Rejected, VersionTable
 from streams_app.delivery.routes import Route, stored
 from streams_app.delivery.sequencer import Limits
+from streams_app.delivery.settlement import Settled
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class BatchProcessor:
         self._limits = limits
         self._system = handler.system
         self._routes: dict[str, Route] = {}
+        self._shown_held = 0
 
     def decode(self, records: Sequence[RecordLike], earlier: Batch | None = None) -> Batch:
         """The first stage: no I/O, so it may run while the batch before is on its way. Adds to `earlier` records."""
@@ -140,6 +141,13 @@ class BatchProcessor:
         """The partitions are gone: forget what waits."""
         for route in self._routes.values():
             route.order.clear()
+        self._show_held()
+
+    def _show_held(self) -> None:
+        # The lanes of an agent share the gauge.
+        held = sum(route.order.waiting for route in self._routes.values())
+        metrics.HELD.labels(self._system).inc(held - self._shown_held)
+        self._shown_held = held
 
     async def _bury(self, letters: Sequence[DeadLetter]) -> None:
         await stored(partial(self._dead_letters.send, letters), "dead letters")
@@ -167,7 +175,7 @@ class BatchProcessor:
             ):
                 for topic, count in Counter([change.topic for change in changes]).items():
                     metrics.RECORDS.labels(self._system, topic, outcome).inc(count)
-        metrics.HELD.labels(self._system).set(sum(len(route.order.held()) for route in self._routes.values()))
+        self._show_held()
         metrics.LAST_PROGRESS.labels(self._system).set(time.time())
 
 

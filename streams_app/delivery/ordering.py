@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import TypeAlias
 
-from streams_app.changefeed import Change, RecordLike, Undecodable, Version
+from streams_app.changefeed import Change, RecordLike, Undecodable
 from streams_app.delivery.applying import apply_all
 from streams_app.delivery.ports import DeadLetter, Gap, Handler, History, Mark, Outcome, Rejected, VersionTable
 from streams_app.delivery.sequencer import Limits, Sequenced, Sequencer, sequence_newest, sequence_number
+from streams_app.delivery.settlement import Course, Settled
 
 logger = logging.getLogger(__name__)
 
@@ -27,26 +27,6 @@ MAX_ROUNDS = 100
 
 class TooManyRoundsError(RuntimeError):
     """Changes were refused again and again: something moves the same keys without end."""
-
-
-@dataclass(slots=True)
-class Settled:
-    """What became of the changes of one route. `marks` are by partition and key."""
-
-    applied: list[Change] = field(default_factory=list)
-    stale: list[Change] = field(default_factory=list)
-    duplicates: list[Change] = field(default_factory=list)
-    held: list[Change] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
-    marks: dict[int, dict[str, Mark]] = field(default_factory=dict)
-    gaps: int = 0
-
-    def mark(self, change: Change, mark: Mark) -> None:
-        """Remember `mark` for the change's key."""
-        of_partition = self.marks.get(change.partition)
-        if of_partition is None:
-            of_partition = self.marks[change.partition] = {}
-        of_partition[change.key] = mark
 
 
 def processed(passed: Sequence[Change], outcome: Outcome) -> list[Change]:
@@ -93,10 +73,14 @@ class NewestOrder:
         settled.stale += outcome.stale
         settled.gaps += taken.gaps
         settled.letters += _letters(self._handler.system, outcome, record_of)
-        ended = self._handler.ended
-        for change in done:
-            if change.version is not None:
-                settled.mark(change, Mark(change.version, None, ended(change)))
+        # The last of each key, which has passed all the others: making a mark costs more than looking one up.
+        last = {(change.partition, change.key): change for change in done if change.version is not None}
+        for change in last.values():
+            assert change.version is not None
+            settled.mark(change, Mark(change.version, None, self._handler.ended(change)))
+
+    #: How many changes wait: none, ever.
+    waiting = 0
 
     def held(self) -> list[tuple[Change, RecordLike]]:
         """Nothing ever waits."""
@@ -123,7 +107,7 @@ class SequenceOrder:
     async def settle(self, changes: Sequence[Change], record_of: RecordOf) -> Settled:
         """Bring changes to their end, or let them wait. Raises RegionUnavailableError, FencedError,
         TooManyRoundsError; then nothing is let go, and the same changes may come again."""
-        course = _Course(self._versions)
+        course = Course(self._versions)
         await self._advance(changes, record_of, course)
         await self._fill(course)
         # Nothing fails from here on; what ended makes room before anything is given up for want of it.
@@ -131,7 +115,7 @@ class SequenceOrder:
         self._give_up(course)
         return course.settled
 
-    async def _advance(self, changes: Sequence[Change], record_of: RecordOf, course: _Course) -> None:
+    async def _advance(self, changes: Sequence[Change], record_of: RecordOf, course: Course) -> None:
         # An old table may call a key dead that lives again.
         unknown = {change.key for change in changes if not course.is_alive(change)}
         await self._ask_heads(unknown - course.heads.keys(), course)
@@ -151,12 +135,12 @@ class SequenceOrder:
                 return
         raise TooManyRoundsError(f"{len(changes)} changes are still refused after {MAX_ROUNDS} rounds")
 
-    async def _ask_heads(self, keys: set[str], course: _Course) -> None:
+    async def _ask_heads(self, keys: set[str], course: Course) -> None:
         if keys:
             heads = await self._history.heads(self._route, keys)
             course.heads.update({key: heads.get(key, 0) for key in keys})
 
-    def _note(self, taken: Sequenced, outcome: Outcome, record_of: RecordOf, course: _Course) -> list[Change]:
+    def _note(self, taken: Sequenced, outcome: Outcome, record_of: RecordOf, course: Course) -> list[Change]:
         """Note what became of changes; returns those that a rejected one hid as if they were its copies."""
         settled, system = course.settled, self._handler.system
         rejected = _numbers([rejection.change for rejection in outcome.rejected])
@@ -180,7 +164,7 @@ class SequenceOrder:
         self._bury_behind([(change, record_of(change)) for change in behind], course)
         return hidden
 
-    def _bury_behind(self, behind: Iterable[tuple[Change, RecordLike]], course: _Course) -> None:
+    def _bury_behind(self, behind: Iterable[tuple[Change, RecordLike]], course: Course) -> None:
         for change, record in behind:
             if id(change) in course.ended_ids:
                 continue
@@ -188,7 +172,7 @@ class SequenceOrder:
             course.settled.letters.append(DeadLetter(self._handler.system, record, "behind_dead_letter", detail))
             course.died(change)
 
-    async def _fill(self, course: _Course) -> None:
+    async def _fill(self, course: Course) -> None:
         """Look up what is missing in the log, and whether it is there already; then go on with what waits."""
         gaps = self._sequencer.gaps(monotonic())
         if not gaps:
@@ -213,7 +197,7 @@ class SequenceOrder:
             if change is not None:
                 yield change, record
 
-    def _give_up(self, course: _Course) -> None:
+    def _give_up(self, course: Course) -> None:
         """Set aside what waited too long, the key's later changes behind it."""
         for key in self._sequencer.given_up(monotonic()):
             (first, record), *behind = self._sequencer.held([key])
@@ -224,6 +208,11 @@ class SequenceOrder:
             course.died(first)
             self._bury_behind(behind, course)
             self._sequencer.done([first, *(change for change, _ in behind)])
+
+    @property
+    def waiting(self) -> int:
+        """How many changes wait."""
+        return len(self._sequencer)
 
     def held(self) -> list[tuple[Change, RecordLike]]:
         """What waits for an earlier change."""
@@ -236,54 +225,6 @@ class SequenceOrder:
     def clear(self) -> None:
         """Forget what waits: it is delivered again, or stored elsewhere."""
         self._sequencer.clear()
-
-
-class _Course:
-    """One settlement under way: the version table, and above it what was learnt since."""
-
-    def __init__(self, versions: VersionTable) -> None:
-        self._versions = versions
-        self._learnt: dict[str, Mark] = {}
-        self.heads: dict[str, int] = {}
-        self.settled = Settled()
-        #: Changes that came to their end, and their identities.
-        self.ended: list[Change] = []
-        self.ended_ids: set[int] = set()
-
-    def get(self, key: str, partition: int) -> Mark | None:
-        """What is known of a key."""
-        return self._learnt.get(key) or self._versions.get(key, partition)
-
-    def is_alive(self, change: Change) -> bool:
-        """Whether the change's key is known, and nothing of it is set aside."""
-        mark = self.get(change.key, change.partition)
-        return mark is not None and mark.dead is None
-
-    def reached(self, change: Change, ended: bool) -> None:
-        """A change is applied: the key goes on from there; it lives again when all that was set aside is done."""
-        assert change.version is not None
-        mark = self.get(change.key, change.partition)
-        dead = mark.dead if mark is not None and mark.dead is not None and change.version < mark.dead else None
-        self.heads[change.key] = max(change.version.major, self.heads.get(change.key, 0))
-        self._learn(change, Mark(change.version, dead, ended))
-
-    def end(self, changes: Sequence[Change]) -> None:
-        """Changes need nothing more."""
-        self.ended += changes
-        self.ended_ids.update(id(change) for change in changes)
-
-    def died(self, change: Change) -> None:
-        """A change is set aside: the key's later changes go behind it."""
-        assert change.version is not None
-        mark = self.get(change.key, change.partition)
-        highest = mark.dead if mark is not None and mark.dead is not None else change.version
-        head = self.heads.get(change.key, mark.version.major if mark is not None else 0)
-        self._learn(change, Mark(Version(head), max(highest, change.version, key=lambda v: v.major)))
-
-    def _learn(self, change: Change, mark: Mark) -> None:
-        self._learnt[change.key] = mark
-        self.settled.mark(change, mark)
-        self.end([change])
 
 
 def _numbers(changes: Sequence[Change]) -> dict[str, int]:

@@ -8,10 +8,11 @@ from functools import partial
 
 from streams_app import metrics
 from streams_app.changefeed import Change
-from streams_app.delivery.ordering import NewestOrder, RecordOf, SequenceOrder, Settled
+from streams_app.delivery.ordering import NewestOrder, RecordOf, SequenceOrder
 from streams_app.delivery.ports import Handler, ParkingLot, VersionTable
 from streams_app.delivery.retry import until_done
 from streams_app.delivery.sequencer import Limits
+from streams_app.delivery.settlement import Settled
 from streams_app.errors import RegionUnavailableError
 
 # Seconds between attempts at a route that is down, while its parked records wait.

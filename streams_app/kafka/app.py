@@ -11,8 +11,11 @@ import faust
 from faust.types import TP
 
 from streams_app.errors import StartError
-from streams_app.kafka.lanes import Lane, Plain, Process, Processor
-from streams_app.kafka.services import Tables, Worker
+from streams_app.kafka.lanes import Lane
+from streams_app.kafka.processors import Process, Processor, processors_of
+from streams_app.kafka.producer import filled_batches
+from streams_app.kafka.services import Worker
+from streams_app.kafka.tables import TableManager
 from streams_app.settings import Settings
 from streams_app.topics import TopicSpec
 
@@ -64,52 +67,49 @@ class StreamsApp(faust.App):  # type: ignore[misc]
         Raises KafkaError; then some may be stored, the first of them.
         """
         producer, end = self.producer._ensure_producer(), 0
-        batch = producer.create_batch()
-        for key, value, headers in rows:
-            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
-                end = await _sent(producer, batch, tp)
-                batch = producer.create_batch()
-                batch.append(timestamp=None, key=key, value=value, headers=headers)
-        return await _sent(producer, batch, tp) if batch.record_count() else end
+        for batch, _ in filled_batches(producer, ((None, key, value, headers) for key, value, headers in rows)):
+            count = batch.record_count()
+            stored = await producer.send_batch(batch, tp.topic, partition=tp.partition)
+            end = (await stored).offset + count
+        return end
 
     def batch_agent(
         self,
         name: str,
         topics: Iterable[TopicSpec],
-        process: Process | Processor,
+        process: Process | Processor | Sequence[Processor],
         settings: Settings,
         *,
         drain_timeout: float | None = None,
         waits: Callable[[], bool] = lambda: False,
-    ) -> Lane:
+    ) -> list[Lane]:
         """Declare a batch agent: `process` gets the records of `topics`, each partition's in order, and returns when
         they may be acked. It shows in `faust agents` like any other. While `waits()`, lack of progress is no illness.
 
-        `process` is a function, or a Processor that decodes ahead and may let records wait.
+        `process` is a function, or a Processor that decodes ahead and may let records wait. Several share the
+        partitions, each in a lane of its own: then so many batches are in flight. Returns the lanes.
         """
         names = [topic.name for topic in topics]
-        lane = Lane(
-            name,
-            frozenset(names),
-            process if isinstance(process, Processor) else Plain(process),
-            batch_size=settings.batch_size,
-            buffer_records=settings.buffer_records,
-            drain_timeout=settings.drain_timeout if drain_timeout is None else drain_timeout,
-            waits=waits,
-        )
-        self.lanes.append(lane)
+        processors = processors_of(process)
+        lanes = [
+            Lane(
+                name,
+                frozenset(names),
+                processor,
+                batch_size=settings.batch_size,
+                buffer_records=settings.buffer_records // len(processors),
+                drain_timeout=settings.drain_timeout if drain_timeout is None else drain_timeout,
+                share=(number, len(processors)),
+                waits=waits,
+            )
+            for number, processor in enumerate(processors)
+        ]
+        self.lanes += lanes
         for topic_name in names:
             topic = self.topic(topic_name, key_type=bytes, value_type=bytes)
             # Faust subscribes, assigns and lists by agents of its own; the driver sees to it that no record gets there.
             self.agent(topic, name=f"{name}: {topic_name}")(_never)
-        return lane
-
-
-async def _sent(producer: Any, batch: Any, tp: TP) -> int:
-    """Send a batch and wait until the broker has it; returns the offset after its last record."""
-    count = batch.record_count()
-    stored = await producer.send_batch(batch, tp.topic, partition=tp.partition)
-    return int((await stored).offset + count)
+        return lanes
 
 
 async def _never(stream: Any) -> None:
@@ -151,7 +151,7 @@ def create_faust_app(settings: Settings) -> StreamsApp:
         # Counters at /, the assignment at /assignment/: nothing of what the records say.
         web_stats_enabled=True,
         worker_redirect_stdouts=False,
-        TableManager=Tables,
+        TableManager=TableManager,
         # A standby reads record by record all day to save a second of recovery.
         table_standby_replicas=0,
         Worker=Worker,

@@ -34,12 +34,17 @@ class TopicDeadLetterSink:
             raise ConnectionError(f"{self._topic.name}: {error}") from error
 
     async def _send(self, letter: DeadLetter) -> None:
-        record = letter.record
-        # Kafka clients refuse a message without key and value; an empty key stands for "no key" then.
-        key = b"" if record.key is None and record.value is None else record.key
-        await self._app.producer.send_and_wait(
-            self._topic.name, key, record.value, None, None, dead_letter_headers(letter)
-        )
+        key, value = key_and_value(letter)
+        await self._app.producer.send_and_wait(self._topic.name, key, value, None, None, dead_letter_headers(letter))
+
+
+def key_and_value(letter: DeadLetter) -> tuple[bytes | None, bytes | None]:
+    """Those of the record, byte for byte.
+
+    Kafka clients refuse a message without key and value; an empty key stands for "no key" then.
+    """
+    record = letter.record
+    return b"" if record.key is None and record.value is None else record.key, record.value
 
 
 def dead_letter_headers(letter: DeadLetter) -> list[tuple[str, bytes | None]]:

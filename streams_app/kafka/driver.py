@@ -12,77 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
-import aiokafka
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 from mode import Service
 
 from streams_app.databases.fences import Fence
+from streams_app.kafka.consumer_thread import COMMIT_TIMEOUT, ConsumerThread
 from streams_app.kafka.lanes import Lane
 from streams_app.kafka.producer import Producer
 from streams_app.kafka.watermark import Watermark
-
-# Seconds a commit may take. Twice that and the drain of a batch in flight fit into the rebalance timeout.
-COMMIT_TIMEOUT = 4.0
-# Milliseconds a fetch waits for records. Faust's 1500 delay the first records of partitions that have just come.
-FETCH_MAX_WAIT = 500
-
-
-class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """The thread that owns the Kafka client."""
-
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        # Sources write in transactions (Connect with exactly-once): what they abort must not be seen. Faust has no
-        # setting for it outside its own transactions, and reads this attribute only when the client starts.
-        consumer._isolation_level = "read_committed"
-        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT
-        return consumer
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        try:
-            async with asyncio.timeout(COMMIT_TIMEOUT):
-                committed: bool = await super()._commit(offsets)
-                return committed
-        except TimeoutError:
-            # Left to itself it would wait for the broker for ever, and every later commit behind it.
-            self.log.warning("no commit within %.0f s: tried again", COMMIT_TIMEOUT)
-            return False
-
-    async def rewind(self, firsts: Mapping[TP, int]) -> None:
-        """Fetch again from these offsets, where the client has come past them."""
-        await self.call_thread(self._rewind, firsts)
-
-    async def _rewind(self, firsts: Mapping[TP, int]) -> None:
-        for tp, first in firsts.items():
-            position, _ = self.next_fetch(tp)
-            if position is not None and position > first:
-                self._ensure_consumer().seek(aiokafka.TopicPartition(tp.topic, tp.partition), first)
-
-    async def on_thread_stop(self) -> None:
-        """Close the client. Without a broker that may fail or not end, and the worker would never end, either."""
-        closing = asyncio.ensure_future(super().on_thread_stop())
-        await asyncio.wait({closing}, timeout=COMMIT_TIMEOUT)
-        if not closing.done():
-            closing.cancel()
-        elif closing.cancelled() or closing.exception() is not None:
-            self.log.warning("the Kafka client did not close in order")
-
-    @property
-    def group_generation(self) -> int:
-        """The generation of the group that this worker is in."""
-        generation: int = self._ensure_consumer()._coordinator.generation
-        return generation
-
-    def next_fetch(self, tp: TP) -> tuple[int | None, int | None]:
-        """The next offset to fetch of a partition, and the end that may be read; None while unknown."""
-        assigned = self._ensure_consumer()._subscription.subscription
-        if assigned is None or assigned.assignment is None:
-            return None, None
-        state = assigned.assignment.state_value(aiokafka.TopicPartition(tp.topic, tp.partition))
-        if state is None or not state.has_valid_position:
-            return None, None
-        return state.position, state.lso
 
 
 class Consumer(stock.Consumer):  # type: ignore[misc]
@@ -95,6 +33,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._watermarks: dict[TP, Watermark] = {}
+        self._lane_of: dict[TP, Lane | None] = {}
         # What the broker has confirmed in this assignment. Faust's own book counts failed commits, too.
         self._confirmed: dict[TP, int] = {}
         self._all_confirmed_at = time.monotonic()
@@ -109,9 +48,11 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
         lanes: list[Lane] = self.app.lanes
         return lanes
 
-    def lane_of(self, topic: str) -> Lane | None:
-        """The lane that takes a topic's records, or None for a stock topic."""
-        return next((lane for lane in self.lanes if topic in lane.topics), None)
+    def lane_of(self, tp: TP) -> Lane | None:
+        """The lane that takes a partition's records, or None for a stock topic."""
+        if tp not in self._lane_of:
+            self._lane_of[tp] = next((lane for lane in self.lanes if lane.takes(tp)), None)
+        return self._lane_of[tp]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _run_lanes(self) -> None:
@@ -155,7 +96,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
             return {}
         rest = {}
         for tp, batch in records.items():
-            lane = self.lane_of(tp.topic)
+            lane = self.lane_of(tp)
             if lane is None:
                 rest[tp] = batch
             elif batch:
@@ -183,7 +124,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
     def _note_beginnings(self) -> None:
         """Nothing is on its way from the client now: what it fetches next is where an assignment begins."""
         for tp in self.assignment() if self.flow_active else ():
-            lane = self.lane_of(tp.topic)
+            lane = self.lane_of(tp)
             if lane is not None and not lane.has_begun(tp):
                 position, _ = self._thread.next_fetch(tp)
                 if position is not None:
@@ -194,7 +135,7 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
         return (tp for tp in known if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: TP) -> int | None:
-        lane = self.lane_of(tp.topic)
+        lane = self.lane_of(tp)
         if lane is not None:
             return lane.positions.get(tp)
         # Faust's lists of acked offsets would grow for ever, now that nothing reads them.
@@ -268,14 +209,14 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Stock topics only: Faust would take a lane's partition for a stuck stream. Health watches the lanes."""
-        if self.lane_of(tp.topic) is None:
+        if self.lane_of(tp) is None:
             super().verify_event_path(now, tp)
 
     def lag(self) -> dict[TP, int]:
         """Records of each batch partition that are not yet done, for partitions whose end is known."""
         lags = {}
         for tp in self.assignment():
-            lane = self.lane_of(tp.topic)
+            lane = self.lane_of(tp)
             if lane is None:
                 continue
             position, end = self._thread.next_fetch(tp)
@@ -285,15 +226,28 @@ class Consumer(stock.Consumer):  # type: ignore[misc]
                 lags[tp] = max(0, end - (position if waiting is None else waiting))
         return lags
 
+    def hidden(self) -> dict[TP, int]:
+        """Records of each batch partition that no reader gets to see before a transaction ends, where there are any.
+
+        No lag tells of them. They are there for ever when the broker has lost the transaction's end.
+        """
+        hidden = {}
+        for tp in self.assignment():
+            if self.lane_of(tp) is not None:
+                end, (_, visible) = self.highwater(tp), self._thread.next_fetch(tp)
+                if end and visible is not None and end > visible:
+                    hidden[tp] = end - visible
+        return hidden
+
     def is_through(self, topic: str) -> bool:
         """Whether every record of a topic's partitions here is done; False while a beginning or an end is unknown.
 
         Unlike `lag` it counts records that are on their way from the client. For topics without transactions.
         """
-        lane = self.lane_of(topic)
         for tp in self.assignment():
             if tp.topic == topic:
-                done, (_, end) = lane.done(tp) if lane is not None else None, self._thread.next_fetch(tp)
+                lane, (_, end) = self.lane_of(tp), self._thread.next_fetch(tp)
+                done = lane.done(tp) if lane is not None else None
                 if done is None or end is None or done < end:
                     return False
         return True

@@ -1,8 +1,9 @@
-"""A lane carries the records of one batch agent: buffer, batch, process, then move the positions to commit.
+"""A lane carries records of one batch agent: buffer, batch, process, then move the positions to commit.
 
 Records of one partition stay in order, and one batch of a lane is in flight at a time; the next one is decoded
-meanwhile. A position moves only when the batch that ends there is done, and not past a record that still waits, so
-positions are contiguous by construction. After `drain` nothing moves any more.
+meanwhile. The lanes of an agent share its partitions: while one waits for its database, another decodes. A position
+moves only when the batch that ends there is done, and not past a record that still waits, so positions are contiguous
+by construction. After `drain` nothing moves any more.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from faust.types import TP
 
@@ -19,63 +20,12 @@ from streams_app.changefeed import RecordLike
 from streams_app.databases.fences import Fence, guarding
 from streams_app.errors import FencedError
 from streams_app.kafka.buffers import Buffer
+from streams_app.kafka.processors import Processor
 
 logger = logging.getLogger(__name__)
 
-Process: TypeAlias = Callable[[Sequence[Any]], Awaitable[None]]
-
 # Records decoded at once while a batch is in flight: between two slices that batch goes on.
 SLICE = 100
-
-
-@runtime_checkable
-class Processor(Protocol):
-    """What a lane does with records: delivery.batches.BatchProcessor, and `Plain`."""
-
-    def decode(self, records: Sequence[Any], earlier: Any = None) -> Any:
-        """The stage without I/O: its result, behind the one of `earlier` records, goes to `process`."""
-        ...
-
-    async def process(self, batch: Any) -> None:
-        """Bring a batch to its end: when it returns, everything but what `held` names may be acked."""
-        ...
-
-    def held(self) -> Iterable[RecordLike]:
-        """The records, of those that went to `decode`, that must not be acked yet."""
-        ...
-
-    def due(self) -> float | None:
-        """Seconds until `process` wants to be called, if need be with an empty batch; None: not at all."""
-        ...
-
-    def clear(self) -> None:
-        """The partitions are gone."""
-        ...
-
-
-class Plain:
-    """A processor of one function that holds nothing."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    async def process(self, batch: Any) -> None:
-        """Call the function."""
-        await self._process(batch)
-
-    def decode(self, records: Sequence[Any], earlier: Any = None) -> Sequence[Any]:
-        """The records as they are."""
-        return [*earlier, *records] if earlier else records
-
-    def held(self) -> Iterable[RecordLike]:
-        """Nothing."""
-        return ()
-
-    def due(self) -> None:
-        """Never."""
-
-    def clear(self) -> None:
-        """Nothing is kept."""
 
 
 class FlowControl(Protocol):
@@ -94,7 +44,7 @@ class FlowControl(Protocol):
 
 
 class Lane:
-    """The records of one batch agent's topics, on their way through a processor."""
+    """Records of one batch agent's topics, on their way through a processor."""
 
     def __init__(
         self,
@@ -105,10 +55,13 @@ class Lane:
         batch_size: int,
         buffer_records: int,
         drain_timeout: float,
+        share: tuple[int, int] = (0, 1),
         waits: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`share` (n, m): the lane has every m-th partition, from number n on."""
         self.name = name
         self.topics = topics
+        self._share = share
         #: Next offset to commit, per partition, as far as this worker has come since it got the partition.
         self.positions: dict[TP, int] = {}
         #: When the last batch ended or the lane was last empty (monotonic seconds): progress.
@@ -136,6 +89,11 @@ class Lane:
         self._noted = asyncio.Event()
         self._noted.set()
 
+    def takes(self, tp: TP) -> bool:
+        """Whether the records of a partition are this lane's. Topics that share a key share its lane."""
+        mine, lanes = self._share
+        return tp.topic in self.topics and tp.partition % lanes == mine
+
     def begin(self, tp: TP, offset: int) -> None:
         """Note where this assignment of a partition begins; later calls change nothing."""
         self._starts.setdefault(tp, offset)
@@ -154,7 +112,7 @@ class Lane:
         return done if done is not None and done < self._buffer.end(tp) else None
 
     def offer(self, tp: TP, records: Sequence[RecordLike], flow: FlowControl) -> None:
-        """Take records of one partition into the buffer; when it is full all partitions are paused."""
+        """Take records of one partition into the buffer; when it is full all the lane's partitions are paused."""
         self.begin(tp, records[0].offset)
         if self._draining:
             return

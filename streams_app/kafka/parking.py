@@ -40,7 +40,7 @@ class TopicParkingLot:
     def drain_into(self, processor: Callable[[], BatchProcessor], settings: Settings) -> None:
         """Declare the batch agents that process what was parked, each with a processor of its own."""
         for route, topic in self._topics.items():
-            lane = self._app.batch_agent(
+            (lane,) = self._app.batch_agent(
                 f"parked {route}",
                 [topic],
                 Unparking(processor()),

@@ -110,9 +110,16 @@ class Recovery(faust.tables.recovery.Recovery):  # type: ignore[misc]
 
 
 class TableManager(faust.tables.TableManager):  # type: ignore[misc]
-    """Faust's manager of tables, with our Recovery."""
+    """Faust's manager of tables, with our Recovery; without the second that it sleeps first: all tables are declared
+    before the app starts, none of them by an agent.
+    """
 
     _recovery: Recovery | None
+
+    async def on_start(self) -> None:
+        """Subscribe to the changelogs and begin to recover."""
+        await self._update_channels()
+        await self.recovery.start()
 
     @property
     def recovery(self) -> Recovery:

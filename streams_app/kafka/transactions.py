@@ -26,7 +26,7 @@ from streams_app.delivery.ports import DeadLetter, Rejected
 from streams_app.delivery.retry import until_done
 from streams_app.errors import FailureClass, FencedError
 from streams_app.kafka.admin import bootstrap_servers
-from streams_app.kafka.dead_letters import dead_letter_headers
+from streams_app.kafka.dead_letters import dead_letter_headers, key_and_value
 from streams_app.kafka.partition_state import Recovered, State, changelog_records, recover
 from streams_app.kafka.transactional_producer import Output, TransactionalProducer, UnsendableError
 
@@ -232,10 +232,7 @@ class TransactionalProcessor:
         return DeadLetter(self._agent, record, reason, f"{type(error).__name__}: {error}"[:500], stack)
 
     def _dead_letter(self, letter: DeadLetter) -> Output:
-        record = letter.record
-        # Kafka clients refuse a message without key and value; an empty key stands for "no key" then.
-        key = b"" if record.key is None and record.value is None else record.key
-        return Output(self._dead_letters, key, record.value, dead_letter_headers(letter))
+        return Output(self._dead_letters, *key_and_value(letter), dead_letter_headers(letter))
 
     def _count(self, records: Sequence[RecordLike], letters: Sequence[DeadLetter]) -> None:
         metrics.TRANSACTIONS.labels(self._agent, "committed").inc()

@@ -14,6 +14,7 @@ from streams_app.delivery.ports import Mark
 from streams_app.kafka.app import StreamsApp
 from streams_app.kafka.disk import DiskPartitions
 from streams_app.kafka.marks import encode
+from streams_app.kafka.producer import filled_batches
 from streams_app.kafka.stores import MemoryPartitions, Partition, Partitions
 from streams_app.kafka.tables import VersionStore
 from streams_app.settings import Settings
@@ -78,26 +79,13 @@ class ChangelogVersionTable:
 
     async def _send(self, kept: Partition, partition: int, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         producer, timestamp = self._app.producer._ensure_producer(), int(time.time() * 1000)
-        batch, last = producer.create_batch(), b""
-        for key, value in records:
-            record = {"key": key, "value": value, "timestamp": timestamp}
-            if batch.append(**record) is None:
-                await self._send_batch(producer, kept, partition, batch, (timestamp, last))
-                batch = producer.create_batch()
-                batch.append(**record)
-            last = key
-        await self._send_batch(producer, kept, partition, batch, (timestamp, last))
-
-    async def _send_batch(
-        self, producer: Any, kept: Partition, partition: int, batch: Any, last: tuple[int, bytes]
-    ) -> None:
-        count = batch.record_count()
-        if count:
+        for batch, last in filled_batches(producer, ((timestamp, key, value, ()) for key, value in records)):
+            count = batch.record_count()
             future = await producer.send_batch(batch, self._topic, partition=partition)
-            future.add_done_callback(partial(_sent, kept, count, last))
+            future.add_done_callback(partial(_sent, kept, count, (timestamp, last)))
 
 
-def _sent(kept: Partition, count: int, last: tuple[int, bytes], future: Any) -> None:
+def _sent(kept: Partition, count: int, last: tuple[int, bytes | None], future: Any) -> None:
     """A batch is in the changelog, or never will be: then the table is behind by it after the next start."""
     if future.cancelled():
         return

@@ -31,7 +31,7 @@ class Observer:
         consumer = self._app.consumer if self._app.consumer_started else None
         lags = consumer.lag() if consumer is not None else {}
         working = [lane for lane in self._app.lanes if not lane.waits()]
-        behind = [lane for lane in working if any(lag and tp.topic in lane.topics for tp, lag in lags.items())]
+        behind = [lane for lane in working if any(lag and lane.takes(tp) for tp, lag in lags.items())]
         last = min((lane.last_progress for lane in behind), default=time.monotonic())
         return judge(
             sum(lags.values()),
@@ -48,9 +48,12 @@ class Observer:
         shown = {(tp.topic, tp.partition) for tp in lags}
         for topic, partition in self._shown - shown:
             metrics.LAG.remove(topic, partition)
+            metrics.HIDDEN.remove(topic, partition)
         self._shown = shown
+        hidden = self._app.consumer.hidden() if self._app.consumer_started else {}
         for tp, lag in lags.items():
             metrics.LAG.labels(tp.topic, tp.partition).set(lag)
+            metrics.HIDDEN.labels(tp.topic, tp.partition).set(hidden.get(tp, 0))
         for name, table in self._tables.items():
             metrics.TABLE_KEYS.labels(name).set(len(table))
         for region in self._databases.regions.names:

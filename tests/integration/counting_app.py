@@ -93,7 +93,7 @@ def create_app(settings: Settings):  # type: ignore[no-untyped-def]
     app.conf.logging_config = logging_config(settings.log_format)
     off = os.environ.get("COUNTING_TRANSACTIONS") == "off"
     counting = processor((Untransacted if off else KafkaCluster)(settings.broker_url), settings.app_id)
-    lane = app.batch_agent("counts", [Topics(settings.app_id).source], counting.process, settings)
+    (lane,) = app.batch_agent("counts", [Topics(settings.app_id).source], counting.process, settings)
     lane.on_reset = counting.clear
     app.after_stop.append(counting.close)
     return app

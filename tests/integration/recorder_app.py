@@ -51,7 +51,7 @@ async def write_down(records: Sequence[RecordLike]) -> None:
         file.write("".join(f"{line}\n" for line in lines))
 
 
-lane = app.batch_agent("recorder", [TOPIC], write_down, settings)
+(lane,) = app.batch_agent("recorder", [TOPIC], write_down, settings)
 
 
 @app.page("/state")  # type: ignore[untyped-decorator]
@@ -64,6 +64,7 @@ async def state(web: Any, request: Any) -> Any:
             "buffered": len(lane._buffer),
             "paused": len(lane._paused),
             "lag": sum(app.consumer.lag().values()),
+            "hidden": sum(app.consumer.hidden().values()),
             "rebalances": app.rebalancing_count,
         }
     )

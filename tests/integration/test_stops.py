@@ -7,6 +7,7 @@ import signal
 import time
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from deploy.local import Stack
 from tests.fix_stack import eventually
@@ -126,3 +127,28 @@ async def test_an_outage_of_the_broker_is_short_in_the_log_and_loses_nothing(
     assert stays.process.poll() is None
     # Whoever comes next finds the connectors at work again.
     await asyncio.to_thread(stack.connect.await_connectors)
+
+
+async def test_what_a_writers_open_transaction_hides_is_told_until_it_ends(recording: Recording) -> None:
+    worker = recording.worker()
+    worker.start()
+    await shared_by(worker)
+    writer = AIOKafkaProducer(bootstrap_servers=recording.servers, transactional_id=f"{recording.app_id}-writer")
+    async with writer:
+        async with writer.transaction():
+            for _ in range(5):
+                await writer.send_and_wait(recording.topic.name, b"v", key=b"k", partition=0)
+
+            async def hidden() -> bool:
+                """the hidden records are told"""
+                return bool(worker.state().get("hidden") == 5)
+
+            await eventually(hidden)
+            assert worker.state()["lag"] == 0
+
+        async def shown() -> bool:
+            """nothing is hidden any more"""
+            return bool(worker.state().get("hidden") == 0)
+
+        await eventually(shown)
+    assert await worker.stop() == 0

@@ -49,6 +49,8 @@ class Chances:
         self.cockroachdb = rng.random() < 0.5
         #: CockroachDB's new requests as keys alone.
         self.key_only = rng.random() < 0.5
+        #: Of an agent, by each worker: batches in flight.
+        self.lanes = rng.randint(1, 2)
 
 
 class Simulation:

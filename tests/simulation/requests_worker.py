@@ -60,7 +60,9 @@ class RequestsWorker(Worker):
         handler = parts.handler(orchestrator, book, regions, MAX_VALUE_BYTES)
         parking = parts.parking(self, {region: parked_topic(region) for region in regions.names}, store.is_down)
         watched = Watched(handler, on_processed)
-        self.batch_agent("requests", TOPICS, parts.processor(watched, self._versions, self._letters, parking), None)
+        lanes = simulation.chances.lanes
+        processors = [parts.processor(watched, self._versions, self._letters, parking) for _ in range(lanes)]
+        self.batch_agent("requests", TOPICS, processors, None)
         parking.drain_into(lambda: parts.processor(watched, self._versions, self._letters), None)
         self._new_sweepers = lambda: [
             parts.sweeper(store, orchestrator, book, name, simulation.now) for name in regions.names

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from faust.types import TP
 
 from streams_app.databases.fences import Fence
 from streams_app.kafka.app import SentRow
-from streams_app.kafka.lanes import Processor
+from streams_app.kafka.processors import Processor, processors_of
 from streams_app.topics import TopicSpec
 from tests.simulation.base import Simulation
 from tests.simulation.kafka import Broker, DeadLetters, IllegalGenerationError, Producer, Versions
@@ -52,7 +52,7 @@ class Worker:
         self,
         name: str,
         topics: Iterable[TopicSpec],
-        processor: Processor,
+        process: Processor | Sequence[Processor],
         settings: None,
         *,
         drain_timeout: float = DRAIN_TIMEOUT,
@@ -60,17 +60,23 @@ class Worker:
     ) -> Any:
         """As StreamsApp.batch_agent, with limits by seed."""
         rng = self._simulation.rng
-        lane = self._new_lane(
-            name,
-            frozenset(topic.name for topic in topics),
-            processor,
-            batch_size=rng.randint(2, 10),
-            buffer_records=rng.randint(4, 20),
-            drain_timeout=drain_timeout,
-            waits=waits,
-        )
-        self._lanes.append(lane)
-        return lane
+        processors = processors_of(process)
+        batch_size, buffer_records = rng.randint(2, 10), rng.randint(4, 20)
+        lanes = [
+            self._new_lane(
+                name,
+                frozenset(topic.name for topic in topics),
+                processor,
+                batch_size=batch_size,
+                buffer_records=buffer_records,
+                drain_timeout=drain_timeout,
+                share=(number, len(processors)),
+                waits=waits,
+            )
+            for number, processor in enumerate(processors)
+        ]
+        self._lanes += lanes
+        return lanes
 
     def start(self) -> None:
         """Run in a process of its own until it is stopped or killed."""
@@ -155,7 +161,7 @@ class Worker:
                     self._lane_of(tp).offer(tp, fetched, self)
 
     def _lane_of(self, tp: TP) -> Any:
-        return next(lane for lane in self._lanes if tp.topic in lane.topics)
+        return next(lane for lane in self._lanes if lane.takes(tp))
 
     async def send_records(self, tp: TP, rows: Iterable[SentRow]) -> int:
         """As StreamsApp.send_records: all rows, or the first of them, in order."""

@@ -90,8 +90,9 @@ def run(job: Job) -> Measured:
     app = create_faust_app(settings)
     databases = Databases(settings)
     versions = ChangelogVersionTable(app, TABLE, settings)
-    processor = BatchProcessor(StatusLog(databases, watch), versions, NoDeadLetters())
-    app.batch_agent("benchmark", [TopicSpec(job.topic, "request_id")], processor, settings)
+    handler = StatusLog(databases, watch)
+    processors = [BatchProcessor(handler, versions, NoDeadLetters()) for _ in range(settings.lanes)]
+    app.batch_agent("benchmark", [TopicSpec(job.topic, "request_id")], processors, settings)
     app.before_start.append(databases.open)
     app.after_stop.append(databases.close)
     run_worker(app)

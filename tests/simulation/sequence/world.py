@@ -62,7 +62,7 @@ class LedgerWorker(Worker):
             self.processors.append(made)
             return made
 
-        self.batch_agent("ledger", [ENTRIES], processor(parking), None)
+        self.batch_agent("ledger", [ENTRIES], [processor(parking) for _ in range(simulation.chances.lanes)], None)
         parking.drain_into(processor, None)
 
 

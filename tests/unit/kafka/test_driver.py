@@ -10,7 +10,7 @@ from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 from mode import Service
 
-from streams_app.kafka import driver
+from streams_app.kafka import consumer_thread, driver
 from streams_app.kafka.app import create_faust_app
 from streams_app.settings import Settings
 from streams_app.topics import TopicSpec
@@ -90,7 +90,7 @@ class Producer:
 async def app(tmp_path):
     settings = Settings(app_id="unit", data_dir=tmp_path, drain_timeout=0.05)
     app = create_faust_app(settings)
-    app.lane = app.batch_agent("batch", [TopicSpec("batch", "any")], nothing, settings)
+    (app.lane,) = app.batch_agent("batch", [TopicSpec("batch", "any")], nothing, settings)
     return app
 
 
@@ -264,7 +264,7 @@ async def test_the_client_goes_back_only_where_it_has_come_past(monkeypatch):
         def seek(self, tp, offset):
             sought[tp.topic] = offset
 
-    thread = driver.ConsumerThread.__new__(driver.ConsumerThread)
+    thread = consumer_thread.ConsumerThread.__new__(consumer_thread.ConsumerThread)
     monkeypatch.setattr(thread, "next_fetch", lambda tp: (positions[tp.topic], None), raising=False)
     monkeypatch.setattr(thread, "_ensure_consumer", Client, raising=False)
     await thread._rewind({TP(topic, 0): 7 for topic in positions})

@@ -7,7 +7,8 @@ from faust.types import TP
 
 from streams_app.changefeed import Record
 from streams_app.databases.fences import Fence, current
-from streams_app.kafka.lanes import SLICE, Lane, Plain
+from streams_app.kafka.lanes import SLICE, Lane
+from streams_app.kafka.processors import Plain
 
 A, B = TP("t", 0), TP("t", 1)
 

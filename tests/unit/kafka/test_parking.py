@@ -27,7 +27,7 @@ class App:
         self.through = False
 
     def batch_agent(self, *arguments, **options):
-        return SimpleNamespace(done={TP("parked", 0): 3}.get)
+        return [SimpleNamespace(done={TP("parked", 0): 3}.get)]
 
     def is_through(self, topic: str) -> bool:
         return topic == "parked" and self.through
