@@ -17,8 +17,13 @@ def decode(record: RecordLike, spec: FeedSpec = _DEFAULT) -> Change | Resolved:
     Raises Undecodable, and nothing else, for every message that says nothing usable.
     """
     value: Any = None if record.value is None else parse(record.value, spec)
-    if type(value) is dict and "payload" in value:
-        value = unwrapped(value)
+    if type(value) is dict:
+        if len(value) == 2 and "updated" in value and not record.headers:
+            change = cockroachdb.decode_plain(record, value, spec)
+            if change is not None:
+                return change
+        if "payload" in value:
+            value = unwrapped(value)
     if record.headers and outbox.matches(record):
         return outbox.decode(record, value, spec)
     if value is None:

@@ -121,7 +121,8 @@ class History(Protocol):
     async def between(self, route: str, gaps: Sequence[Gap]) -> Sequence[RecordLike]:
         """The missing changes as far as the source's log has them, as records that `Handler.decode` can read.
 
-        Their offset is negative, so that they are nobody's place. Raises what `Handler.process` raises.
+        Their offset is negative, so that they are nobody's place, and each of a key has its own, such as -seq_num.
+        Raises what `Handler.process` raises.
         """
         ...
 

@@ -21,7 +21,7 @@ from streams_app.topics import TopicSpec
 
 logger = logging.getLogger(__name__)
 
-SentRow: TypeAlias = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
+SentRow: TypeAlias = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 
 
 class StreamsApp(faust.App):  # type: ignore[misc]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import aiokafka
@@ -13,7 +13,7 @@ from faust.transport.drivers import aiokafka as stock
 PAUSE = 0.1
 
 #: Timestamp in epoch milliseconds (None: now), key, value, headers.
-Row: TypeAlias = tuple[int | None, bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
+Row: TypeAlias = tuple[int | None, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 
 
 class Producer(stock.Producer):  # type: ignore[misc]

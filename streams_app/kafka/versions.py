@@ -79,7 +79,7 @@ class ChangelogVersionTable:
 
     async def _send(self, kept: Partition, partition: int, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         producer, timestamp = self._app.producer._ensure_producer(), int(time.time() * 1000)
-        for batch, last in filled_batches(producer, ((timestamp, key, value, ()) for key, value in records)):
+        for batch, last in filled_batches(producer, ((timestamp, key, value, []) for key, value in records)):
             count = batch.record_count()
             future = await producer.send_batch(batch, self._topic, partition=partition)
             future.add_done_callback(partial(_sent, kept, count, (timestamp, last)))

@@ -9,17 +9,20 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
+import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.scraped import total_of
+from streams_app.databases.pools import connect_arguments
 from streams_app.kafka.admin import TopicAdmin, bootstrap_servers
 from streams_app.settings import Settings
 from streams_app.systems.requests.agents import TOPICS
+from streams_app.systems.requests.model import Status
 from streams_app.topics import changelog_topic
 from tests.fix_stack import Application, Workers, eventually
-from tests.integration.data import log_rows
+from tests.integration.data import head, insert_account, insert_request, log_rows
 
 pytestmark = pytest.mark.stack
 
@@ -98,6 +101,39 @@ async def test_replay_from_the_beginning_adds_no_row(
     assert total_of(again.metrics(), "streams_effects_total") == 0
     duplicates = total_of(again.metrics(), "streams_records_total", outcome="duplicate")
     assert (duplicates > 0) == (table == "kept")
+    proved(application)
+
+
+async def test_a_worker_whose_work_is_stuck_says_so_and_ends_for_the_next_to_go_on(
+    settings: Settings, databases: Any, application: Application, workers: Workers
+) -> None:
+    [worker] = workers.start(STREAMS_STALL_TIMEOUT="2")
+    worker.await_ready(partitions=ALL_PARTITIONS)
+    account = await insert_account(databases)
+    server = settings.regions[databases.regions.of_account(account)].server
+    async with await psycopg.AsyncConnection.connect(
+        **{**connect_arguments(settings.database, server, "owner"), "autocommit": False}
+    ) as holder:
+        # Every step reads it, nobody who writes a request does.
+        await holder.execute("LOCK TABLE trade_info IN ACCESS EXCLUSIVE MODE")
+        key = await insert_request(databases, account)
+
+        async def unhealthy() -> bool:
+            """the worker says that it is stuck"""
+            return worker.health().get("status") == "HTTP 503"
+
+        await eventually(unhealthy, 20)
+        status = await asyncio.to_thread(worker.wait, 30)
+    assert status not in (None, 0)
+    assert "no progress for 4 s although there is work" in worker.log.read_text()
+    workers.start()
+
+    async def done() -> bool:
+        """the next worker has brought the request to its end"""
+        found = await head(databases, key)
+        return found is not None and found[0] == Status.COMPLETE
+
+    await eventually(done, 60)
     proved(application)
 
 

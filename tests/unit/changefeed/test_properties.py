@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from streams_app.changefeed import Change, FeedSpec, Op, Reason, Record, Resolved, Undecodable, decode
+from streams_app.changefeed import Change, FeedSpec, Op, Reason, Record, Resolved, Undecodable, cockroachdb, decode
 
 from .samples import SAMPLES, record_of
 
@@ -168,3 +168,28 @@ def test_clocks_are_ordered_to_the_last_digit(wall: int, logical: int, wall_step
 def test_decoding_depends_on_the_message_alone(sample: dict[str, Any]) -> None:
     record, spec = record_of(sample), FeedSpec(**sample.get("spec", {}))
     assert outcome(record, spec) == outcome(record, spec)
+
+
+WALLS = st.sampled_from(["1764000000000000000", "0", "", "12345678901234567890", "1.5", "²", "-1"])
+STAMPS = st.builds("{}.{}".format, WALLS, st.sampled_from(["0000000000", "0000000003", "000", ""])) | LEAVES
+
+
+@given(TEXT, ROWS, STAMPS, SPECS, LEAVES, st.sampled_from([(), ("seq_num",), ("crdb_region",), ("seq_num", "id")]))
+@settings(max_examples=500)
+def test_the_short_way_says_what_the_long_one_says(
+    key: str, row: dict[str, Any], stamp: Any, spec: FeedSpec, column: Any, names: tuple[str, ...]
+) -> None:
+    row = row | {spec.key_column: key} | dict.fromkeys(names, column)
+    record = Record("t", 1, 2, orjson.dumps([key]), orjson.dumps({"after": row, "updated": stamp}))
+    short = decoded_or_reason(record, spec)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cockroachdb, "decode_plain", lambda *_: None)
+        assert short == decoded_or_reason(record, spec)
+
+
+def test_the_usual_message_goes_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cockroachdb, "decode_wrapped", None)
+    value = b'{"after":{"request_id":"r-1","seq_num":3},"updated":"1764000000000000000.0000000000"}'
+    change = decode(Record("t", 1, 2, b'["r-1"]', value), FeedSpec(version_column="seq_num"))
+    assert isinstance(change, Change)
+    assert (change.key, change.op, change.source_time) == ("r-1", Op.UPSERT, 1764000000.0)
