@@ -1,4 +1,4 @@
-"""The Java runtime, and the jars of Kafka, Connect and Debezium, resolved once and cached for the user."""
+"""The Java runtime, and the jars of the broker, Connect and Debezium, resolved once and cached for the user."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ if TYPE_CHECKING:
     from jgo.maven import Artifact
 
 LEAST_JAVA = 17
+LOGGING = "org.slf4j:slf4j-simple:jar:1.7.36:compile"
 # Not 4.1 to 4.3: their broker, killed and started again, takes partitions for deleted while they have no leader, and
 # leaves committed transactions open for ever; their readers never pass them (KAFKA-20734).
-KAFKA = (
-    "org.apache.kafka:kafka_2.13:jar:4.0.2:compile",
-    "org.apache.kafka:connect-runtime:jar:4.0.2:compile",
-    "org.apache.kafka:kafka-tools:jar:4.0.2:compile",
-    "org.slf4j:slf4j-simple:jar:1.7.36:compile",
-)
+BROKER = ("org.apache.kafka:kafka_2.13:jar:4.0.2:compile", "org.apache.kafka:kafka-tools:jar:4.0.2:compile", LOGGING)
+# Not 4.0: the producer of a connector under load stopped sending, in a loop of its own, and the connector with it.
+CONNECT = ("org.apache.kafka:connect-runtime:jar:4.3.1:compile", LOGGING)
 DEBEZIUM = ("io.debezium:debezium-connector-postgres:jar:3.6.3.Final:compile",)
 # A plugin must not bring its own copy of what Connect itself provides.
 PROVIDED_BY_CONNECT = ("org.apache.kafka", "org.slf4j")
@@ -63,13 +61,13 @@ def java_version(java: str) -> int:
 
 
 def find_jars() -> Path:
-    """Return the folder with `kafka/*.jar` and `plugins/debezium/*.jar`; the first call downloads them.
+    """Return the folder of jars: `broker/`, `connect/` and `plugins/debezium/`; the first call downloads them.
 
     The folder appears by one rename, so an interrupted download leaves nothing half done.
     Raises StackError when something cannot be had.
     """
     home = cache_home()
-    identity = hashlib.sha256("\n".join((*KAFKA, *DEBEZIUM)).encode()).hexdigest()[:12]
+    identity = hashlib.sha256("\n".join((*BROKER, *CONNECT, *DEBEZIUM)).encode()).hexdigest()[:12]
     folder = home / f"jars-{identity}"
     if folder.is_dir():
         return folder
@@ -102,7 +100,8 @@ def _download(staging: Path) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=not sys.stderr.isatty()) as progress:
         task = progress.add_task("Kafka, Connect and Debezium: looking up the jars", total=None)
-        wanted = [(jar, staging / "kafka") for jar in _resolve(KAFKA, staging)]
+        wanted = [(jar, staging / "broker") for jar in _resolve(BROKER, staging)]
+        wanted += [(jar, staging / "connect") for jar in _resolve(CONNECT, staging)]
         wanted += [
             (jar, staging / "plugins" / "debezium")
             for jar in _resolve(DEBEZIUM, staging)

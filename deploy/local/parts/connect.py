@@ -55,7 +55,7 @@ class Connect(Part):
     def command(self) -> list[str]:
         """The distributed worker's main class."""
         main = "org.apache.kafka.connect.cli.ConnectDistributed"
-        return [*java_command(), main, str(self.properties_file)]
+        return [*java_command("connect"), main, str(self.properties_file)]
 
     def is_ready(self) -> bool:
         """True when the REST interface serves, which it does once the worker has joined its group."""

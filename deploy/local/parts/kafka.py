@@ -54,13 +54,13 @@ class Kafka(Part):
         cluster = secrets.token_hex(11)
         arguments = ["format", "--standalone", "--ignore-formatted", "--cluster-id", cluster]
         arguments += ["--config", str(self.properties_file)]
-        command = [*java_command(), "kafka.tools.StorageTool", *arguments]
+        command = [*java_command("broker"), "kafka.tools.StorageTool", *arguments]
         if run(command, log=self.log, cwd=self.folder, user=self.user) != 0:
             raise PartError(self.name, "could not format its data folder", self.log)
 
     def command(self) -> list[str]:
         """The broker's main class."""
-        return [*java_command(), "kafka.Kafka", str(self.properties_file)]
+        return [*java_command("broker"), "kafka.Kafka", str(self.properties_file)]
 
     def is_ready(self) -> bool:
         """True when the broker counts itself among the living: an open port alone is too early."""
@@ -112,8 +112,8 @@ def living_brokers(port: int) -> int:
         return int(struct.unpack(">iii", answer)[2])
 
 
-def java_command() -> list[str]:
-    """The JVM with Kafka's classes and plain logging to standard error."""
+def java_command(jars: str) -> list[str]:
+    """The JVM with the classes in a folder of jars, and plain logging to standard error."""
     levels = {
         "defaultLogLevel": "info",
         "log.org.apache.kafka.clients": "warn",
@@ -125,7 +125,7 @@ def java_command() -> list[str]:
         "dateTimeFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
     }
     logging = [f"-Dorg.slf4j.simpleLogger.{name}={value}" for name, value in levels.items()]
-    return [str(find_java()), *JVM, *logging, "-cp", f"{find_jars()}/kafka/*"]
+    return [str(find_java()), *JVM, *logging, "-cp", f"{find_jars()}/{jars}/*"]
 
 
 def write_properties(path: Path, properties: dict[str, object]) -> None:
