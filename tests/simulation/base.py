@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -130,3 +132,26 @@ class Server:
             future.set_exception(result)
         else:
             future.set_result(result)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one seed showed."""
+
+    seed: int
+    violations: tuple[str, ...]
+    tally: Counter[str]
+    trace: tuple[str, ...]
+
+
+def run_seed(seed: int, main: Callable[[Simulation], Coroutine[Any, Any, None]], verbose: bool) -> Result:
+    """Run a world in the simulation of a seed; a world that fails is a violation, and raised when `verbose`."""
+    random.seed(seed)  # the pauses between attempts
+    simulation = Simulation(seed, verbose)
+    try:
+        simulation.loop.run(main(simulation))
+    except Exception as error:
+        simulation.violated(f"the simulation ended by {type(error).__name__}: {error}")
+        if verbose:
+            raise
+    return Result(seed, tuple(simulation.violations), simulation.tally, tuple(simulation.trace or ()))

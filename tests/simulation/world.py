@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections import Counter
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +15,7 @@ from streams_app.systems.requests.store import RequestKey
 from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
 from tests.contract.memory_store import key_of
 from tests.simulation.bad_records import bad_record
-from tests.simulation.base import Simulation
+from tests.simulation.base import Result, Simulation, run_seed
 from tests.simulation.checks import Checks
 from tests.simulation.databases import Database
 from tests.simulation.feeds import Feed
@@ -37,16 +34,6 @@ LONGEST_DEADLINE = 3_700.0
 BUSY_SECONDS = 12.0
 # A world that is not quiet by then has lost something or turns in circles.
 PATIENCE = 90.0
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one seed showed."""
-
-    seed: int
-    violations: tuple[str, ...]
-    tally: Counter[str]
-    trace: tuple[str, ...]
 
 
 @cache
@@ -221,19 +208,8 @@ class World:
 
 def run(seed: int, parts: Parts = Parts(), *, verbose: bool = False) -> Result:  # noqa: B008 (frozen)
     """Run the world of a seed."""
-    random.seed(seed)  # the pauses between attempts
-    simulation = Simulation(seed, verbose)
-    world = None
 
-    async def main() -> None:
-        nonlocal world
-        world = World(simulation, parts)
-        await world.run()
+    async def main(simulation: Simulation) -> None:
+        await World(simulation, parts).run()
 
-    try:
-        simulation.loop.run(main())
-    except Exception as error:
-        simulation.violated(f"the simulation ended by {type(error).__name__}: {error}")
-        if verbose:
-            raise
-    return Result(seed, tuple(simulation.violations), simulation.tally, tuple(simulation.trace or ()))
+    return run_seed(seed, main, verbose)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections import Counter
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +15,7 @@ from streams_app.delivery.batches import BatchProcessor
 from streams_app.delivery.sequencer import Limits
 from streams_app.kafka.parking import TopicParkingLot
 from streams_app.topics import parked_topic
-from tests.simulation.base import Simulation
+from tests.simulation.base import Result, Simulation, run_seed
 from tests.simulation.kafka import Broker, Place
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.sequence.checks import Checks
@@ -35,16 +32,6 @@ FILL_AFTER, GIVE_UP_AFTER = 0.5, 25.0
 PATIENCE = 200.0
 # Each time fewer letters are sent again: those of one key come in order.
 REVIVALS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one seed showed."""
-
-    seed: int
-    violations: tuple[str, ...]
-    tally: Counter[str]
-    trace: tuple[str, ...]
 
 
 class LedgerWorker(Worker):
@@ -160,21 +147,13 @@ class World:
 
 def run(seed: int, parts: Parts = Parts(), *, verbose: bool = False) -> Result:  # noqa: B008 (frozen)
     """Run the world of a seed."""
-    random.seed(seed)  # the pauses between attempts
-    simulation = Simulation(seed, verbose)
 
-    async def main() -> None:
-        await World(simulation, parts).run()
-
-    try:
+    async def main(simulation: Simulation) -> None:
         with (
             patch.object(ordering, "monotonic", simulation.loop.time),
             patch.object(ordering, "Sequencer", parts.sequencer),
             patch.object(routes, "SequenceOrder", parts.order),
         ):
-            simulation.loop.run(main())
-    except Exception as error:
-        simulation.violated(f"the simulation ended by {type(error).__name__}: {error}")
-        if verbose:
-            raise
-    return Result(seed, tuple(simulation.violations), simulation.tally, tuple(simulation.trace or ()))
+            await World(simulation, parts).run()
+
+    return run_seed(seed, main, verbose)
