@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from streams_app.changefeed.change import Row, Undecodable, Version, VersionKind, new_version
 
-WALL_DIGITS: Final = 19
+_WALL_DIGITS: Final = 19
 _LOGICAL_DIGITS: Final = 10
 # Of nearly all timestamps.
 _NO_LOGICAL: Final = "0" * _LOGICAL_DIGITS
@@ -46,7 +46,7 @@ def clock_parts(timestamp: Any) -> tuple[int, int]:
     """Return wall nanoseconds and logical counter of an HLC text. Raises Undecodable: bad_version."""
     if type(timestamp) is str and timestamp.isascii():
         wall, _, logical = timestamp.partition(".")
-        if wall.isdigit() and len(wall) <= WALL_DIGITS:
+        if wall.isdigit() and len(wall) <= _WALL_DIGITS:
             if logical == _NO_LOGICAL:
                 return int(wall), 0
             if logical.isdigit() and len(logical) == _LOGICAL_DIGITS:

@@ -12,7 +12,8 @@ from faust.types import TP
 
 # Seconds a commit may take. Twice that and the drain of a batch in flight fit into the rebalance timeout.
 COMMIT_TIMEOUT = 4.0
-# Milliseconds a fetch waits for records. Faust's 1500 delay the first records of partitions that have just come.
+# Milliseconds a fetch waits for records. Faust's 1500 delay the first records of partitions that have just come, or of
+# a lane that has room again while a fetch for the others is under way.
 FETCH_MAX_WAIT = 100
 
 
