@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from deploy.local.java import KAFKA
+from deploy.local.java import BROKER, CONNECT
 from deploy.local.layout import PROJECT, REGIONS, ROLES, SUPERUSER
 
 SCHEMA = json.loads(Path(__file__).with_name("test_local_compose_schema.json").read_text(encoding="utf-8"))
@@ -48,11 +48,11 @@ def test_each_database_role_has_its_secret(compose: dict[str, Any]) -> None:
     assert set(compose["secrets"]) == {*ROLES, SUPERUSER}
 
 
-def test_the_broker_is_of_the_version_of_the_local_stack(compose: dict[str, Any]) -> None:
-    version = KAFKA[0].split(":")[3]
+def test_broker_and_connect_are_of_the_versions_of_the_local_stack(compose: dict[str, Any]) -> None:
+    broker, connect = (jars[0].split(":")[3] for jars in (BROKER, CONNECT))
     dockerfile = (PROJECT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
-    assert compose["services"]["kafka"]["image"] == f"apache/kafka:{version}"
-    assert f"FROM apache/kafka:{version} AS connect" in dockerfile
+    assert compose["services"]["kafka"]["image"] == f"apache/kafka:{broker}"
+    assert f"FROM apache/kafka:{connect} AS connect" in dockerfile
 
 
 def test_the_pooler_of_the_containers_fills_every_placeholder() -> None:
