@@ -62,6 +62,8 @@ def is_outage(error: BaseException) -> bool:
     """Whether `error` says that the database cannot be worked with at all."""
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         return error.sqlstate[:2] in _OUTAGE_CLASSES and error.sqlstate != _QUERY_CANCELED
+    if isinstance(error, psycopg.InternalError):
+        return False  # a server that is dying will say so the next time; what is wrong in psycopg must end
     return classify(error) is not FailureClass.PERMANENT
 
 
@@ -75,7 +77,8 @@ def classify(error: BaseException) -> FailureClass:
             return FailureClass.AMBIGUOUS
         if state is not None:
             return FailureClass.TRANSIENT if state[:2] in _TRANSIENT_CLASSES else FailureClass.PERMANENT
-        # No SQLSTATE: the connection itself failed, perhaps while the commit was on its way.
-        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        # No SQLSTATE: the connection itself failed, perhaps while the commit was on its way. A server that dies in the
+        # middle of its answer makes psycopg speak of an internal error ("received 2 results from command 'BEGIN'").
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError):
             return FailureClass.AMBIGUOUS
     return FailureClass.PERMANENT

@@ -31,6 +31,8 @@ TRANSIENT, PERMANENT, AMBIGUOUS = FailureClass.TRANSIENT, FailureClass.PERMANENT
         (pg.LockNotAvailable(), TRANSIENT),
         (pg.TooManyConnections(), TRANSIENT),
         (psycopg.OperationalError("server closed the connection unexpectedly"), AMBIGUOUS),
+        (psycopg.InternalError("received 2 results from command 'BEGIN'"), AMBIGUOUS),
+        (pg.DataCorrupted(), PERMANENT),
         (PoolTimeout(), TRANSIENT),
         (TimeoutError(), TRANSIENT),
         (ConnectionResetError(), TRANSIENT),
@@ -124,4 +126,6 @@ async def test_a_budget_ends_the_attempts_at_what_is_no_outage(monkeypatch):
 def test_a_statement_that_took_too_long_is_no_outage():
     assert not is_outage(pg.QueryCanceled())
     assert is_outage(pg.AdminShutdown())
+    # It is tried again, but not for ever.
+    assert not is_outage(psycopg.InternalError("received 2 results from command 'BEGIN'"))
     assert classify(RetriesExhaustedError()) is PERMANENT
