@@ -115,7 +115,10 @@ class Orchestrator:
         acting = [c for c in briefs if self._acts(c)]
         waiting = [c for c in briefs if not self._acts(c)]
         complete = await self._store.complete(region, acting)
-        self._postpone(region, keys, {c.request.request_id for c in acting} - {c.request.request_id for c in complete})
+        stood_back: Set[UUID] = frozenset()
+        if len(complete) < len(acting):
+            stood_back = {c.request.request_id for c in acting} - {c.request.request_id for c in complete}
+        self._postpone(region, keys, stood_back)
         return waiting + complete
 
     def _postpone(self, region: str, keys: Sequence[RequestKey], stood_back: Set[UUID]) -> None:
