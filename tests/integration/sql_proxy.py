@@ -87,6 +87,8 @@ class SqlProxy:
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            pass  # asyncio logs a handler that ends so
         finally:
             for way in ways:
                 way.cancel()

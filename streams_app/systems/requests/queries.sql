@@ -93,6 +93,15 @@ SELECT k.locality, k.request_id, k.expected_seq + 1, k.link_id, k.status_id, k.e
               %(idempotency_keys)s::text[])
        AS k (locality, request_id, expected_seq, link_id, status_id, event_ts, actor, metadata, idempotency_key);
 
+-- name: find_events
+-- Which of these steps are there: what a commit did whose answer was lost.
+SELECT l.request_id
+  FROM unnest(%(localities)s::int2[], %(request_ids)s::uuid[], %(expected_seqs)s::int8[], %(idempotency_keys)s::text[])
+       AS k (locality, request_id, expected_seq, idempotency_key)
+  JOIN request_event_log l
+    ON l.locality = k.locality AND l.request_id = k.request_id AND l.seq_num = k.expected_seq + 1
+   AND l.idempotency_key = k.idempotency_key;
+
 -- name: update_requests
 UPDATE request_info r
    SET request_status_id = k.status_id

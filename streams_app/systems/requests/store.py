@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ import orjson
 
 from streams_app.databases import Databases, Statements, locality_of
 from streams_app.databases.connecting import Connection
+from streams_app.databases.transactions import in_transaction
 from streams_app.errors import is_outage
 from streams_app.systems.requests.model import Account, Context, Decision, RequestType
 from streams_app.systems.requests.rows import account, context, link, trade
@@ -104,14 +106,15 @@ class Store:
         """
         if not decisions:
             return set()
-        async with self._databases.transaction(region) as connection:
-            decisions = await _with_unchanged_accounts(connection, decisions)
-            moved = await _move_heads(connection, decisions)
-            made = [d for d in decisions if d.transition.request_id in moved]
-            if made:
-                async with connection.pipeline():
-                    await _write_effects(connection, made)
-            return moved
+        return await in_transaction(
+            self._databases, region, partial(_apply, decisions=decisions), partial(self._made, region, decisions)
+        )
+
+    async def _made(self, region: str, decisions: Sequence[Decision]) -> set[UUID] | None:
+        """The requests whose step is there, after a commit that nobody answered; None when none is."""
+        async with self._databases.connection(region) as connection:
+            cursor = await connection.execute(SQL["find_events"], _transitions(decisions))
+            return {row[0] for row in await cursor.fetchall()} or None
 
     async def overdue(
         self, region: str, before: dict[int, datetime], headless_before: datetime, limit: int
@@ -136,6 +139,16 @@ class Store:
         async with self._databases.connection(region) as connection:
             cursor = await connection.execute(SQL["find_unheard"], arguments)
             return [RequestKey(*row) for row in await cursor.fetchall()]
+
+
+async def _apply(connection: Connection, decisions: Sequence[Decision]) -> set[UUID]:
+    decisions = await _with_unchanged_accounts(connection, decisions)
+    moved = await _move_heads(connection, decisions)
+    made = [d for d in decisions if d.transition.request_id in moved]
+    if made:
+        async with connection.pipeline():
+            await _write_effects(connection, made)
+    return moved
 
 
 async def _with_unchanged_accounts(connection: Connection, decisions: Sequence[Decision]) -> Sequence[Decision]:
