@@ -161,15 +161,19 @@ SELECT r.locality, r.request_id
 
 -- name: find_unheard
 -- Waiting requests with a signal that they listen for and that came long enough ago: its change went astray.
+-- LATERAL, so that the few waiting requests look for their signals, and not all signals ever sent for a request.
 SELECT h.locality, h.request_id
   FROM request_status_head h
+ CROSS JOIN LATERAL (
+       SELECT 1
+         FROM request_signal s
+         JOIN unnest(%(link_ids)s::int8[], %(kinds)s::text[]) AS k (link_id, kind) ON s.kind = k.kind
+        WHERE s.locality = h.locality AND s.request_id = h.request_id
+          AND k.link_id = h.action_state_link_id AND s.created_ts < %(before)s
+          AND NOT EXISTS (SELECT FROM request_event_log l
+                           WHERE l.locality = s.locality AND l.request_id = s.request_id
+                             AND l.idempotency_key = 'signal-' || s.signal_id::text)
+        LIMIT 1) AS unheard
  WHERE h.locality = ANY(%(localities)s::int2[]) AND h.action_state_link_id = ANY(%(link_ids)s::int8[])
    AND h.status_id IN (1, 2)
-   AND EXISTS (SELECT FROM request_signal s
-                 JOIN unnest(%(link_ids)s::int8[], %(kinds)s::text[]) AS k (link_id, kind) ON s.kind = k.kind
-                WHERE s.locality = h.locality AND s.request_id = h.request_id
-                  AND k.link_id = h.action_state_link_id AND s.created_ts < %(before)s
-                  AND NOT EXISTS (SELECT FROM request_event_log l
-                                   WHERE l.locality = s.locality AND l.request_id = s.request_id
-                                     AND l.idempotency_key = 'signal-' || s.signal_id::text))
  LIMIT %(limit)s;
