@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid5
 
 import psycopg
 import pytest
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.stack
 TABLES = (
     "request_action_state_link",
     "account_info",
+    "account_number_claim",
     "request_info",
     "request_account_link",
     "trade_info",
@@ -83,6 +85,9 @@ async def _make(settings: Settings, book: WorkflowBook) -> World:
         for story in STORIES:
             row = row_of(databases, "us-east", story.name)
             names |= {story.name: row.request_id, f"{story.name}_account": row.account_id}
+            # Of the first trade and the first signal, where the story has them.
+            names |= {f"{story.name}_trade": uuid5(row.request_id, "0")}
+            names |= {f"{story.name}_{kind.value}": uuid5(row.request_id, kind) for kind in story.signals}
         making, meanwhile = asyncio.create_task(make_world(databases, book)), []
         while not making.done():
             # One story begins four days ago, so that its deadline has passed.
