@@ -66,7 +66,10 @@ class Pool:
         if failure is not None:
             return f"no connection: {explain(failure)}"
         most, seconds = self.connections.max_size, self.connections.timeout
-        return f"all {most} connections were taken for {seconds:g} s; see database.pool_max"
+        return (
+            f"none of the {most} connections was free within {seconds:g} s: they wait for the pooler, whose log says "
+            "why when its database gives it none; else raise database.pool_max"
+        )
 
     async def probe(self) -> None:
         """Open a connection of its own, and close it. Raises what psycopg raises."""

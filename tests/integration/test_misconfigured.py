@@ -128,7 +128,7 @@ def no_connection_left(stack: Stack) -> Iterator[None]:
     [
         (only_reading, "the server only reads"),
         (full_disk, "its disk is full"),
-        (no_connection_left, "it has no connection left"),
+        (no_connection_left, "the pooler, whose log says"),
     ],
 )
 async def test_a_region_in_trouble_keeps_its_requests_until_it_is_mended(
