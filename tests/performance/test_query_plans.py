@@ -96,7 +96,7 @@ PLANS: list[tuple[Statements, str, dict[str, Any], set[str]]] = [
     (store.SQL, "update_trades", keys(status_ids=[3] * 20), {TRADE}),
     (store.SQL, "find_overdue", region(**LATE), {INCOMPLETE}),
     (store.SQL, "find_headless", region(before=NOW), {"request_info_pending"}),
-    (store.SQL, "find_unheard", region(**HEARD), {INCOMPLETE, SIGNAL, LOG}),
+    (store.SQL, "find_unheard", region(**HEARD), {INCOMPLETE, SIGNAL, LOG_OR_CAUSES}),
     (signals.SQL, "find_localities", {"localities": REGION, "request_id": ids("r")[0]}, {REQUEST}),
     (signals.SQL, "send_signals", keys(**SENT), {REQUEST, HEAD, SIGNAL}),
     # "All incomplete requests" of a region, by the time of their last step.

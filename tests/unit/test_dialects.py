@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.unit.dialects import DIALECTS, MIGRATIONS, Table, grants, roles, tables, text
 
 # CockroachDB alone: the region that a row is homed in.
@@ -105,3 +107,14 @@ def test_nobody_changes_an_append_only_table() -> None:
                 role,
                 right,
             )
+
+
+def test_the_sample_data_is_the_same() -> None:
+    one, other = (text(dialect, "requests/sample_data.sql") for dialect in DIALECTS)
+    paths = [re.findall(r"VALUES (.*?) AS p \(", sql) for sql in (one, other)]
+    assert len(paths[0]) == 1
+    assert paths[0] == paths[1]
+    written = [re.findall(r"INSERT INTO (\w+) \((.*?)\)", sql) for sql in (one, other)]
+    assert len(written[0]) == 8
+    assert written[0] == written[1]
+    assert all(count in sql for sql in (one, other) for count in ("generate_series(1, 10000)", "a.n <= 1000"))
