@@ -16,7 +16,8 @@ import psycopg
 from streams_app.databases.statements import Statements
 from streams_app.errors import StartError
 
-SQL = Statements(Path(__file__).with_name("dialect.sql"))
+POSTGRES = Statements(Path(__file__).with_name("postgres.sql"))
+COCKROACHDB = Statements(Path(__file__).with_name("cockroachdb.sql"))
 
 # Any constant will do, as long as every migration takes the same one.
 _LOCK = 7_271_905_110
@@ -46,11 +47,11 @@ class Postgres:
     @contextmanager
     def migrating(self, connection: psycopg.Connection) -> Iterator[None]:
         """Take the lock; it does not hold through a transaction pooler."""
-        connection.execute(SQL["lock_session"], (_LOCK,))
+        connection.execute(POSTGRES["lock_session"], (_LOCK,))
         try:
             yield
         finally:
-            connection.execute(SQL["unlock_session"], (_LOCK,))
+            connection.execute(POSTGRES["unlock_session"], (_LOCK,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,9 @@ class CockroachDB:
         holder = secrets.token_hex(8)
         # Two that make it at once: IF NOT EXISTS looks before the other one has made it.
         with suppress(psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
-            connection.execute(SQL["create_lease"])
+            connection.execute(COCKROACHDB["create_lease"])
         deadline = time.monotonic() + self.wait
-        while not connection.execute(SQL["take_lease"], {"holder": holder, "seconds": self.lease}).fetchall():
+        while not connection.execute(COCKROACHDB["take_lease"], {"holder": holder, "seconds": self.lease}).fetchall():
             if time.monotonic() > deadline:
                 raise StartError(
                     f"another migration runs; if it was killed, its lease ends {self.lease:.0f} s after it began"
@@ -78,7 +79,7 @@ class CockroachDB:
         try:
             yield
         finally:
-            connection.execute(SQL["give_lease_back"], {"holder": holder})
+            connection.execute(COCKROACHDB["give_lease_back"], {"holder": holder})
 
 
 DIALECTS: dict[str, Dialect] = {"postgres": Postgres(), "cockroachdb": CockroachDB()}

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -15,8 +16,11 @@ from streams_app.databases.breaker import Breaker
 from streams_app.databases.connecting import Attempts, Connection, configure, connect_arguments
 from streams_app.databases.fences import current, pass_fence
 from streams_app.databases.regions import Regions
+from streams_app.databases.statements import Statements
 from streams_app.errors import RegionUnavailableError, SettingsError, is_outage
 from streams_app.settings import DatabaseSettings, Role, Settings
+
+SQL = Statements(Path(__file__).with_name("pools.sql"))
 
 # The pool's own log says the same again at every attempt; whoever waits for a connection says it, with the next step.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
@@ -140,8 +144,13 @@ class Databases:
             connection.transaction(),
         ):
             async with connection.pipeline():
-                for statement in _first_statements(self.settings):
-                    await connection.execute(statement)
+                if self.settings.isolation is not None:
+                    await connection.execute(SQL[self.settings.isolation])
+                await connection.execute(
+                    b"SET LOCAL statement_timeout = %d" % int(self.settings.statement_timeout * 1000)
+                )
+                # A worker that was stopped in mid-transaction must not keep its locks from whoever takes over.
+                await connection.execute(b"SET LOCAL idle_in_transaction_session_timeout = %d" % IDLE_TIMEOUT_MS)
                 if guarded is not None:
                     claimed = await pass_fence(connection, region, guarded)
             yield connection
@@ -176,15 +185,3 @@ async def _watched(breaker: Breaker, region: str) -> AsyncIterator[None]:
             breaker.failed(began, time.monotonic())
         raise
     breaker.succeeded()
-
-
-def _first_statements(settings: DatabaseSettings) -> list[bytes]:
-    """What every transaction begins with; both dialects know these."""
-    statements = [
-        b"SET LOCAL statement_timeout = %d" % int(settings.statement_timeout * 1000),
-        # A worker that was stopped in mid-transaction must not keep its locks from whoever takes over.
-        b"SET LOCAL idle_in_transaction_session_timeout = %d" % IDLE_TIMEOUT_MS,
-    ]
-    if settings.isolation is not None:
-        statements.insert(0, b"SET TRANSACTION ISOLATION LEVEL " + settings.isolation.upper().encode())
-    return statements

@@ -14,7 +14,7 @@ APPLICATION = ROOT / "streams_app"
 
 # Statements with these words are sent to PostgreSQL alone.
 POSTGRES_ONLY = {
-    "pg_advisory_": "on CockroachDB these locks lock nothing: migrations are run there one at a time",
+    "pg_advisory_": "on CockroachDB these locks lock nothing: a row with a lease stands for them",
     "pg_replication_slots": "CockroachDB's changefeeds have no slots",
     "pg_current_wal_lsn": "CockroachDB's changefeeds have no slots",
 }
@@ -32,7 +32,7 @@ DRIVER = (
     'CLOSE "request_ids"',
 )
 # Expressions whose SQL is read elsewhere: files of tables_sql, and statements of .sql files.
-READ_ELSEWHERE = re.compile(r"migration\.sql|(?:SQL|STATEMENTS|statements)\[.*\]", re.DOTALL)
+READ_ELSEWHERE = re.compile(r"migration\.sql|(?:SQL|POSTGRES|COCKROACHDB|STATEMENTS|statements)\[.*\]", re.DOTALL)
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|%s|%%")
 _SENDS = {"execute", "executemany", "copy"}

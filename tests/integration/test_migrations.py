@@ -14,7 +14,7 @@ import pytest
 from deploy.local import Stack
 from streams_app.databases import Databases
 from streams_app.databases.connecting import connect_arguments
-from streams_app.databases.dialect import SQL, CockroachDB, Dialect, Postgres
+from streams_app.databases.dialect import COCKROACHDB, CockroachDB, Dialect, Postgres
 from streams_app.databases.migrations import Migration, check_schema, migrate
 from streams_app.errors import StartError
 from streams_app.settings import Settings
@@ -81,8 +81,8 @@ def test_a_file_that_was_changed_after_it_was_applied_is_refused(connect: Connec
 
 def test_the_lease_of_a_migration_that_was_killed_runs_out(connect: Connect) -> None:
     with connect() as connection:
-        connection.execute(SQL["create_lease"])
-        connection.execute(SQL["take_lease"], {"holder": "one that was killed", "seconds": 1})
+        connection.execute(COCKROACHDB["create_lease"])
+        connection.execute(COCKROACHDB["take_lease"], {"holder": "one that was killed", "seconds": 1})
         with pytest.raises(StartError, match="another migration runs"):
             migrate(connection, FILES, CockroachDB(wait=0, lease=60))
         time.sleep(1.1)

@@ -58,14 +58,15 @@ class RequestsHandler:
 
     def _check_region(self, change: Change, key: RequestKey) -> None:
         """CockroachDB puts the row's home before the other columns of its key."""
-        if len(change.key_parts) < 3:
+        home = change.key_parts[0]
+        if len(change.key_parts) < 3 or not isinstance(home, str):
             return
-        home, expected = change.key_parts[-3], self._regions.of(key.locality)
+        expected = self._regions.of(key.locality)
         if home != expected:
             known = home in self._regions.names
             raise Rejected(
                 "wrong_region" if known else "unknown_region",
-                f"region {str(home)[:40]!r}, expected {expected!r} for locality {key.locality}",
+                f"region {home[:40]!r}, expected {expected!r} for locality {key.locality}",
             )
 
     def _check_codes(self, row: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ from uuid import UUID, uuid5
 import orjson
 
 from streams_app.databases import Databases, Statements
+from streams_app.databases.connecting import Connection
+from streams_app.databases.transactions import in_transaction
 from streams_app.systems.requests.localities import localities_in
 from streams_app.systems.requests.model import SignalKind
 
@@ -105,9 +107,12 @@ async def send_signals(databases: Databases, region: str, outgoing: Sequence[Out
         "actors": [o.actor for o in outgoing],
         "payloads": [orjson.dumps(o.payload).decode() for o in outgoing],
     }
-    async with databases.transaction(region) as connection:
+
+    async def send(connection: Connection) -> list[SignalResult]:
         cursor = await connection.execute(SQL["send_signals"], arguments)
         return [_result(*row) for row in await cursor.fetchall()]
+
+    return await in_transaction(databases, region, send)
 
 
 async def find_locality(databases: Databases, request_id: UUID) -> int:

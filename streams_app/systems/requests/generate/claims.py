@@ -6,10 +6,13 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 from streams_app.databases import Databases, Statements
+from streams_app.databases.connecting import Connection
+from streams_app.databases.transactions import in_transaction
 from streams_app.systems.requests.localities import locality_of_number
 from streams_app.systems.requests.model import Account
 
@@ -35,8 +38,7 @@ async def with_claimed_numbers(databases: Databases, accounts: Iterable[Account]
 async def _refused_in(databases: Databases, region: str, accounts: Sequence[Account]) -> set[UUID]:
     refused, waiting = set[UUID](), accounts
     while waiting:
-        async with databases.transaction(region) as connection:
-            rows = await (await connection.execute(SQL["claim_numbers"], _claims(waiting))).fetchall()
+        rows = await in_transaction(databases, region, partial(_claim, accounts=waiting))
         for account_id, number, owner_id in rows:
             if owner_id is not None and owner_id != account_id:
                 message = "account %s is not written: its number %s belongs to account %s"
@@ -46,6 +48,10 @@ async def _refused_in(databases: Databases, region: str, accounts: Sequence[Acco
         unknown = {account_id for account_id, _, owner_id in rows if owner_id is None}
         waiting = [account for account in waiting if account.account_id in unknown]
     return refused
+
+
+async def _claim(connection: Connection, accounts: Sequence[Account]) -> list[tuple[UUID, str, UUID | None]]:
+    return await (await connection.execute(SQL["claim_numbers"], _claims(accounts))).fetchall()
 
 
 def _claims(accounts: Sequence[Account]) -> dict[str, list[object]]:

@@ -13,6 +13,7 @@ import orjson
 
 from streams_app.databases import Databases, Statements
 from streams_app.databases.connecting import Connection
+from streams_app.databases.transactions import in_transaction
 from streams_app.systems.requests.generate.claims import with_claimed_numbers
 from streams_app.systems.requests.generate.generator import Plan
 from streams_app.systems.requests.model import Account, Context, Request, Signal, Status, Trade, Transition
@@ -60,8 +61,11 @@ async def write_accounts(databases: Databases, region: str, accounts: Iterable[A
     An account whose number belongs to another one is not written; the log says so.
     """
     claimed = await with_claimed_numbers(databases, accounts)
-    async with databases.transaction(region) as connection:
+
+    async def write(connection: Connection) -> int:
         return (await connection.execute(SQL["add_accounts"], _accounts(claimed))).rowcount
+
+    return await in_transaction(databases, region, write)
 
 
 async def write_histories(
@@ -73,7 +77,8 @@ async def write_histories(
     An account whose number belongs to another one is not written; its requests are, and will be refused.
     """
     claimed = await with_claimed_numbers(databases, accounts)
-    async with databases.transaction(region) as connection:
+
+    async def write(connection: Connection) -> set[UUID]:
         # One round trip for both statements: between regions and clients lie milliseconds.
         async with connection.pipeline():
             await connection.execute(SQL["add_accounts"], _accounts(claimed))
@@ -83,6 +88,8 @@ async def write_histories(
         if written:
             await _write_rest(connection, written)
         return new
+
+    return await in_transaction(databases, region, write)
 
 
 async def _write_rest(connection: Connection, histories: Sequence[History]) -> None:

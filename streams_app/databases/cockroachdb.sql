@@ -1,10 +1,4 @@
--- name: lock_session
--- PostgreSQL alone.
-SELECT pg_advisory_lock(%s);
-
--- name: unlock_session
--- PostgreSQL alone.
-SELECT pg_advisory_unlock(%s);
+-- CockroachDB alone; both dialects would take it.
 
 -- name: create_lease
 CREATE TABLE IF NOT EXISTS schema_migration_lease (
