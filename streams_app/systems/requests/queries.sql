@@ -69,12 +69,18 @@ SELECT a.account_id
    FOR UPDATE OF a;
 
 -- name: move_heads
--- The guard: a head moves only from the sequence number that the decision was made at.
+-- The guard: a head moves only from the sequence number that the decision was made at. The heads are locked in one
+-- order whatever the plan, so that two batches never wait for each other in a circle.
 UPDATE request_status_head h
    SET action_state_link_id = k.link_id, status_id = k.status_id, event_ts = k.event_ts, seq_num = k.expected_seq + 1
-  FROM unnest(%(localities)s::int2[], %(request_ids)s::uuid[], %(expected_seqs)s::int8[], %(link_ids)s::int8[],
-              %(status_ids)s::int4[], %(event_times)s::timestamptz[])
-       AS k (locality, request_id, expected_seq, link_id, status_id, event_ts)
+  FROM (SELECT u.locality, u.request_id, u.expected_seq, u.link_id, u.status_id, u.event_ts
+          FROM unnest(%(localities)s::int2[], %(request_ids)s::uuid[], %(expected_seqs)s::int8[], %(link_ids)s::int8[],
+                      %(status_ids)s::int4[], %(event_times)s::timestamptz[])
+               AS u (locality, request_id, expected_seq, link_id, status_id, event_ts)
+          JOIN request_status_head g
+            ON g.locality = u.locality AND g.request_id = u.request_id AND g.seq_num = u.expected_seq
+         ORDER BY u.request_id
+           FOR NO KEY UPDATE OF g) AS k
  WHERE h.locality = k.locality AND h.request_id = k.request_id AND h.seq_num = k.expected_seq
 RETURNING h.request_id;
 
