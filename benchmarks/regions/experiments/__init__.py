@@ -1,0 +1,6 @@
+"""The experiments, one module each."""
+
+from benchmarks.regions.experiment import Experiment
+from benchmarks.regions.experiments.pool_size import PoolSize
+
+EXPERIMENTS: tuple[Experiment, ...] = (PoolSize(),)
