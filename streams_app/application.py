@@ -7,13 +7,15 @@ import logging
 import click
 from faust.cli.base import cli as faust_cli
 
+from streams_app.advice import explain, is_misconfigured
 from streams_app.background import announce_to_prometheus, repeating, watchdog
 from streams_app.commands import dead_letters, replay
-from streams_app.commands.schema import all_topics, migrate_command, topics_command
+from streams_app.commands.schema import all_topics, migrate_command, schema_files, topics_command
 from streams_app.commands.verify import verify_command
 from streams_app.databases import Databases
+from streams_app.databases.migrations import check_schema
 from streams_app.delivery.batches import BatchProcessor
-from streams_app.errors import is_outage
+from streams_app.errors import StartError, is_outage
 from streams_app.kafka.admin import TopicAdmin
 from streams_app.kafka.app import StreamsApp, create_faust_app
 from streams_app.kafka.dead_letters import TopicDeadLetterSink
@@ -71,14 +73,19 @@ async def _check(settings: Settings, databases: Databases, book: WorkflowBook) -
     async with TopicAdmin(settings.broker_url, settings.topic_partitions, settings.topic_replication) as admin:
         await admin.check(all_topics(settings))
     await databases.open()
+    files = schema_files(settings)
     for region in databases.regions.names:
         try:
+            await databases.probe(region)
+            await check_schema(databases, files, region)
             await check_static_tables(databases, book, region)
         except Exception as error:
+            if is_misconfigured(error):
+                raise StartError(f"region {region}: {explain(error)}") from None
             if not is_outage(error):
                 raise
             # A region that is down stops only its own requests.
-            logger.warning("region %s does not answer, its tables are not checked: %s", region, error)
+            logger.warning("region %s does not answer, its tables are not checked: %s", region, explain(error))
 
 
 COMMANDS: list[click.Command] = [

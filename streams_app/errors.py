@@ -47,13 +47,19 @@ class RegionUnavailableError(ConnectionError):
         self.region = region
 
 
-# 40 rollback, 53 out of resources, 55 not in the needed state, 57 operator intervention, 08 connection.
-_TRANSIENT_CLASSES = ("40", "53", "55", "57", "08")
+# 40 rollback, 53 out of resources, 55 not in the needed state, 57 operator intervention, 08 connection,
+# 25P03 a transaction that was idle too long (a worker that stood still).
+_TRANSIENT_CLASSES = ("40", "53", "55", "57", "08", "25P03")
 _AMBIGUOUS = frozenset({"40003", "08007"})
 
 
 # Nobody there, shutting down, or out of resources: the region as a whole is in trouble, not one transaction.
 _OUTAGE_CLASSES = ("08", "53", "57")
+# The region is not set up right: it only reads, lets nobody in, has no such database, or tables of another version.
+# Waiting does not mend it, but no record is to blame: all of them wait until somebody does.
+MISCONFIGURED = frozenset({"25006", "28000", "28P01", "3D000", "42501", "42703", "42883", "42P01"})
+#: What somebody who waits at a command line wants to hear at once.
+MISCONFIGURED_ERRORS = tuple(psycopg.errors.lookup(state) for state in sorted(MISCONFIGURED))
 # A statement that took too long is the statement's trouble.
 _QUERY_CANCELED = "57014"
 
@@ -61,7 +67,8 @@ _QUERY_CANCELED = "57014"
 def is_outage(error: BaseException) -> bool:
     """Whether `error` says that the database cannot be worked with at all."""
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
-        return error.sqlstate[:2] in _OUTAGE_CLASSES and error.sqlstate != _QUERY_CANCELED
+        state = error.sqlstate
+        return state in MISCONFIGURED or (state[:2] in _OUTAGE_CLASSES and state != _QUERY_CANCELED)
     if isinstance(error, psycopg.InternalError):
         return False  # a server that is dying will say so the next time; what is wrong in psycopg must end
     return classify(error) is not FailureClass.PERMANENT
@@ -76,7 +83,8 @@ def classify(error: BaseException) -> FailureClass:
         if state in _AMBIGUOUS:
             return FailureClass.AMBIGUOUS
         if state is not None:
-            return FailureClass.TRANSIENT if state[:2] in _TRANSIENT_CLASSES else FailureClass.PERMANENT
+            passes = state.startswith(_TRANSIENT_CLASSES) or state in MISCONFIGURED
+            return FailureClass.TRANSIENT if passes else FailureClass.PERMANENT
         # No SQLSTATE: the connection itself failed, perhaps while the commit was on its way. A server that dies in the
         # middle of its answer makes psycopg speak of an internal error ("received 2 results from command 'BEGIN'").
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError):

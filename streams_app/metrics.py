@@ -47,9 +47,12 @@ GAPS = Counter("streams_gaps", "Versions that skipped ahead of the one expected"
 HELD = Gauge("streams_reorder_held", "Records that wait for an earlier version of their key", ["system"])
 DEAD_LETTERS = Counter("streams_dead_letters", "Records set aside, by reason", ["system", "reason"])
 REGION_UP = Gauge("streams_region_up", "1 when the last work in the region succeeded, 0 when it failed", ["region"])
-RETRIES = Counter("streams_retries", "Attempts that failed and were made again, by failure class", ["region", "class"])
-POOL_CONNECTIONS = Gauge("streams_pool_connections", "Connections of the region's pool", ["region", "state"])
-POOL_WAITING = Gauge("streams_pool_waiting", "Tasks that wait for a connection of the region's pool", ["region"])
+RETRIES = Counter(
+    "streams_retries",
+    "Attempts that failed and were made again, by failure class: of a transaction serialization, deadlock, connection "
+    "or ambiguous, of a batch transient or ambiguous",
+    ["region", "class"],
+)
 TABLE_KEYS = Gauge("streams_table_keys", "Keys in a changelog-backed table of this worker", ["table"])
 RECOVERY_SECONDS = Gauge("streams_recovery_seconds", "Seconds the last recovery of a table took", ["table"])
 RECOVERY_REMAINING = Gauge(

@@ -45,11 +45,24 @@ class DatabaseSettings(BaseModel):
     readonly_user: str = "streams_readonly"
     readonly_password: SecretStr | None = None
     readonly_password_file: Path | None = None
+    dialect: Literal["postgres", "cockroachdb"] = Field("postgres", description="what the servers speak")
+    isolation: Literal["read committed", "serializable"] | None = Field(
+        None, description="of every transaction; None is the server's own default"
+    )
     sslmode: str = Field("prefer", description="libpq sslmode; use verify-full across a network")
+    sslrootcert_file: Path | None = Field(None, description="certificates that a server's own must come from")
+    sslcert_file: Path | None = Field(None, description="certificate to log in with, where the server asks for one")
+    sslkey_file: Path | None = Field(None, description="its key")
     pool_min: int = Field(1, ge=0, description="connections kept open per region")
     pool_max: int = Field(8, ge=1, description="most connections per region and worker")
     pool_timeout: float = Field(5.0, gt=0, description="seconds to wait for a connection")
+    pool_lifetime: float = Field(
+        600.0, gt=0, description="seconds a connection lives, less up to 5 % at random; moves clients to new poolers"
+    )
     region_timeout: float = Field(10.0, gt=0, description="seconds one unit of work in a region may take in all")
+    retry_timeout: float = Field(
+        5.0, ge=0, description="seconds in which a transaction that met a conflict is made again as a whole"
+    )
     statement_timeout: float = Field(10.0, gt=0, description="seconds after which the server gives up a statement")
 
     def credentials(self, role: Role) -> dict[str, str]:
@@ -75,10 +88,18 @@ class RegionSettings(BaseModel):
     pooler: str = Field(description="host:port of the region's PgBouncer; all work goes through it")
     server: str = Field(description="host:port of the database itself: migrations and slot health")
     localities: tuple[int, int] = Field(description="first and last locality of the region, inclusive")
+    readonly_pooler: str | None = Field(
+        None, description="host:port for those who only read (verify, requests show); None: the pooler"
+    )
+    pooler_database: str | None = Field(
+        None, description="what poolers call the region's database, where that is not database.name"
+    )
 
-    @field_validator("pooler", "server")
+    @field_validator("pooler", "server", "readonly_pooler")
     @classmethod
-    def _host_port(cls, value: str) -> str:
+    def _host_port(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         host, _, port = value.rpartition(":")
         if not host or not port.isdigit():
             raise ValueError("expected host:port")
@@ -132,6 +153,10 @@ class Settings(BaseSettings):
 
     database: DatabaseSettings = DatabaseSettings()
     regions: dict[str, RegionSettings] = Field(default_factory=dict, description="by name")
+    routing: Literal["regional", "centralized"] = Field(
+        "regional", description="whose pooler work goes through: that of its own region, or one for all"
+    )
+    central_region: str | None = Field(None, description="the region of that one, when routing is centralized")
     prometheus: PrometheusSettings = PrometheusSettings()
 
     @model_validator(mode="after")
@@ -140,6 +165,28 @@ class Settings(BaseSettings):
         if self.regions and sorted(taken) != list(range(30)):
             raise ValueError("regions: the localities of all regions together must be 0 to 29, each once")
         return self
+
+    @model_validator(mode="after")
+    def _central_region_is_known(self) -> Settings:
+        if self.routing == "centralized" and self.central_region not in self.regions:
+            names = ", ".join(self.regions) or "none"
+            raise ValueError(
+                f"central_region: {self.central_region!r} is no region, and routing is centralized; known are {names}"
+            )
+        # One pooler, a database for each region: the same name twice would put rows into another region's tables.
+        apart = {region.pooler_database for region in self.regions.values()}
+        if self.routing == "centralized" and self.database.dialect == "postgres" and len(apart) < len(self.regions):
+            raise ValueError(
+                "regions: with dialect postgres and routing centralized each needs a pooler_database of its own"
+            )
+        return self
+
+    def pooler_of(self, region: str, role: Role) -> tuple[str, str]:
+        """Address (host:port) of the pooler that `role` reaches `region` through, and the database's name there."""
+        home = self.regions[region]
+        via = self.regions[self.central_region] if self.routing == "centralized" and self.central_region else home
+        address = via.readonly_pooler if role == "readonly" and via.readonly_pooler else via.pooler
+        return address, home.pooler_database or self.database.name
 
     @classmethod
     def settings_customise_sources(

@@ -16,10 +16,11 @@ import pytest
 
 from deploy.local import Stack
 from deploy.local.worker import Worker
-from streams_app.commands.schema import SYSTEMS, TABLES_SQL
+from streams_app.commands.schema import schema_files
 from streams_app.databases import Databases
-from streams_app.databases.migrations import find_migrations, migrate
-from streams_app.databases.pools import connect_arguments
+from streams_app.databases.connecting import connect_arguments
+from streams_app.databases.dialect import DIALECTS
+from streams_app.databases.migrations import migrate
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.static import write_static_tables
 from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
@@ -82,7 +83,7 @@ def fresh_settings(settings: Settings, stack: Stack, book: WorkflowBook) -> Iter
             with administrator(settings, stack, region.server) as connection:
                 connection.execute(f"CREATE DATABASE {name} OWNER streams_owner".encode())
             with psycopg.connect(**connect_arguments(fresh.database, region.server, "owner")) as connection:
-                migrate(connection, list(find_migrations(TABLES_SQL / "postgres", SYSTEMS)))
+                migrate(connection, schema_files(fresh), DIALECTS[fresh.database.dialect])
                 write_static_tables(connection, book)
         yield fresh
     finally:

@@ -18,6 +18,7 @@ from deploy.local import Stack
 from deploy.local.layout import APP, OWNER
 from deploy.local.ports import choose
 from streams_app.commands.schema import TABLES_SQL
+from streams_app.databases.dialect import DIALECTS
 from streams_app.databases.migrations import find_migrations, migrate
 from streams_app.kafka.admin import TopicAdmin
 from streams_app.topics import TopicSpec, changelog_topic
@@ -120,7 +121,7 @@ class Place(AbstractContextManager["Place"]):
             connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}".encode())
         with self._connect(OWNER, _SERVER) as connection:
             connection.execute(Path(__file__).with_name("tables.sql").read_bytes())
-            migrate(connection, list(find_migrations(TABLES_SQL / "postgres", ["delivery"])))
+            migrate(connection, list(find_migrations(TABLES_SQL / "postgres", ["delivery"])), DIALECTS["postgres"])
 
     def _connect(self, role: str, part: str) -> psycopg.Connection[Any]:
         return psycopg.connect(**self._address(role, part), autocommit=True)

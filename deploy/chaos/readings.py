@@ -12,7 +12,7 @@ import psycopg
 from deploy.demo.progress import SQL as PROGRESS_SQL
 from deploy.demo.progress import Progress
 from streams_app.databases import Statements
-from streams_app.databases.pools import connect_arguments
+from streams_app.databases.connecting import connect_arguments
 from streams_app.settings import Settings
 from streams_app.systems.requests.workflow import load_workflows
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from deploy.local.scraped import Buckets, buckets_of, quantile, total
 from deploy.local.worker import Worker
 from streams_app.databases import Statements
-from streams_app.databases.pools import connect_arguments
+from streams_app.databases.connecting import connect_arguments
 from streams_app.settings import Settings
 
 SQL = Statements(Path(__file__).with_name("progress.sql"))

@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from streams_app.advice import explain
 from streams_app.errors import SettingsError, StartError
 
 P = ParamSpec("P")
@@ -63,10 +64,10 @@ def asynchronous(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Call
             raise click.ClickException(str(error)) from None
         except PoolTimeout as error:
             raise click.ClickException(f"a database does not answer ({error}); is the stack up? (`make up`)") from None
-        except psycopg.ProgrammingError as error:
-            raise click.ClickException(f"a database refuses: {error}; run `faust -A streams_app migrate`?") from None
         except psycopg.OperationalError as error:
-            raise click.ClickException(f"a database does not answer: {error}") from None
+            raise click.ClickException(f"a database does not answer: {explain(error)}") from None
+        except psycopg.Error as error:
+            raise click.ClickException(f"a database refuses: {explain(error)}") from None
         raise SystemExit(status or 0)
 
     return run

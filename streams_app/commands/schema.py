@@ -8,8 +8,9 @@ import click
 import psycopg
 
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table
+from streams_app.databases.connecting import connect_arguments
+from streams_app.databases.dialect import DIALECTS
 from streams_app.databases.migrations import Migration, find_migrations, migrate
-from streams_app.databases.pools import connect_arguments
 from streams_app.kafka.admin import TopicAdmin
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.static import write_static_tables
@@ -28,17 +29,23 @@ def all_topics(settings: Settings) -> list[TopicSpec]:
     return [*ALL_TOPICS, *changelogs, *regional]
 
 
+def schema_files(settings: Settings) -> list[Migration]:
+    """The migrations of every system, in the dialect of the databases."""
+    return list(find_migrations(TABLES_SQL / DIALECTS[settings.database.dialect].folder, SYSTEMS))
+
+
 @click.command("migrate")
 @asynchronous
 async def migrate_command() -> None:
     """Create or update the tables of every region, and the workflows in them."""
     settings = load_settings()
     book = load_workflows(settings.workflows)
-    files = list(find_migrations(TABLES_SQL / "postgres", SYSTEMS))
+    dialect = DIALECTS[settings.database.dialect]
+    files = schema_files(settings)
     for name, region in settings.regions.items():
         arguments = connect_arguments(settings.database, region.server, "owner")
         with psycopg.connect(**arguments) as connection:
-            applied = migrate(connection, files)
+            applied = migrate(connection, files, dialect)
             write_static_tables(connection, book)
         console.print(f"{name}: {_applied(applied)}; {len(book.by_type)} workflows, {len(book.by_link)} links")
 

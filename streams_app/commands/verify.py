@@ -7,6 +7,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import Progress
 
+from streams_app.advice import explain
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table
 from streams_app.errors import SettingsError, StartError
 from streams_app.settings import load_settings
@@ -47,9 +48,9 @@ async def verify_command(system: str, samples: int, grace: float, as_json: bool)
     except (SettingsError, StartError, WorkflowError) as error:
         raise CannotVerify(str(error)) from None
     except psycopg.OperationalError as error:
-        raise CannotVerify(f"a database does not answer, is the stack up? {error}") from None
+        raise CannotVerify(f"a database does not answer, is the stack up? {explain(error)}") from None
     except psycopg.Error as error:
-        raise CannotVerify(f"a database refuses, is it migrated? {error}") from None
+        raise CannotVerify(f"a database refuses: {explain(error)}") from None
     if as_json:
         print_json(report.as_dict())
     else:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import psycopg
 
+from streams_app.databases.dialect import Dialect
+from streams_app.databases.pools import Databases
+from streams_app.databases.statements import Statements
 from streams_app.errors import StartError
 
-# Any constant will do, as long as every migration takes the same one.
-_LOCK = 7_271_905_110
+SQL = Statements(Path(__file__).with_name("migrations.sql"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +35,15 @@ def find_migrations(root: Path, systems: list[str]) -> Iterator[Migration]:
             yield Migration(system, path.stem, sql, hashlib.sha256(sql).hexdigest())
 
 
-def migrate(connection: psycopg.Connection, migrations: list[Migration]) -> list[Migration]:
+def migrate(connection: psycopg.Connection, migrations: list[Migration], dialect: Dialect) -> list[Migration]:
     """Apply what is missing, each file in a transaction of its own; returns what was applied.
 
     The connection must go to the database itself, in autocommit mode: the session lock that keeps two migrations apart
     does not hold through a transaction pooler. Raises StartError when an applied file was changed afterwards.
     """
-    connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-    try:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migration (system text, name text, checksum text NOT NULL, "
-            "applied_ts timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (system, name))"
-        )
-        rows = connection.execute("SELECT system, name, checksum FROM schema_migration").fetchall()
+    with dialect.migrating(connection):
+        connection.execute(SQL["create"])
+        rows = connection.execute(SQL["read"]).fetchall()
         done = {(system, name): checksum for system, name, checksum in rows}
         applied = []
         for migration in migrations:
@@ -59,14 +57,22 @@ def migrate(connection: psycopg.Connection, migrations: list[Migration]) -> list
                     "put the file back as it was, and write the change as a new file with the next number"
                 )
         return applied
-    finally:
-        connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+
+
+async def check_schema(databases: Databases, migrations: list[Migration], region: str) -> None:
+    """Whether every migration was applied in `region`. Raises StartError, with the first that was not."""
+    async with databases.connection(region) as connection:
+        rows = await (await connection.execute(SQL["read"])).fetchall()
+    done = {(system, name) for system, name, _ in rows}
+    missing = [f"{m.system}/{m.name}" for m in migrations if (m.system, m.name) not in done]
+    if missing:
+        raise StartError(
+            f"region {region}: its tables are older than this version, {missing[0]} was not applied: "
+            "run `faust -A streams_app migrate`"
+        )
 
 
 def _apply(connection: psycopg.Connection, migration: Migration) -> None:
     with connection.transaction():
         connection.execute(migration.sql, prepare=False)
-        connection.execute(
-            "INSERT INTO schema_migration (system, name, checksum) VALUES (%s, %s, %s)",
-            (migration.system, migration.name, migration.checksum),
-        )
+        connection.execute(SQL["add"], (migration.system, migration.name, migration.checksum))

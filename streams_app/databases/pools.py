@@ -1,4 +1,4 @@
-"""One connection pool per region, through the region's PgBouncer."""
+"""One connection pool per region, through the region's PgBouncer, or through a central one."""
 
 from __future__ import annotations
 
@@ -6,48 +6,68 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
 
-import orjson
-import psycopg
-from psycopg.rows import TupleRow
-from psycopg.types.json import set_json_dumps, set_json_loads
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from streams_app.advice import explain
 from streams_app.databases.breaker import Breaker
+from streams_app.databases.connecting import Attempts, Connection, configure, connect_arguments
 from streams_app.databases.fences import current, pass_fence
 from streams_app.databases.regions import Regions
 from streams_app.errors import RegionUnavailableError, SettingsError, is_outage
-from streams_app.settings import DatabaseSettings, RegionSettings, Role, Settings
-
-Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+from streams_app.settings import DatabaseSettings, Role, Settings
 
 IDLE_TIMEOUT_MS = 5_000
 # Seconds after which an attempt to connect is given up, and the next caller begins another one. The pool doubles the
 # pause between tries of one attempt: with a long time here a region would be away twice as long as it was down.
 RECONNECT_TIMEOUT = 2.0
 
-# Transaction pooling gives every transaction another server connection: a statement prepared on one is unknown to
-# the next, so prepare_threshold is None. PgBouncer refuses startup options, so time-outs are set per transaction.
-_CONNECT = {
-    "autocommit": True,
-    "prepare_threshold": None,
-    "connect_timeout": 5,
-    "application_name": "streams_app",
-}
 
+class Pool:
+    """Connections to one database through one pooler, and why the last attempt at one failed."""
 
-def connect_arguments(database: DatabaseSettings, address: str, role: Role) -> dict[str, Any]:
-    """Arguments of psycopg.connect for `role` at `address` (host:port), without any password in a string."""
-    host, _, port = address.rpartition(":")
-    return {
-        "host": host,
-        "port": int(port),
-        "dbname": database.name,
-        "sslmode": database.sslmode,
-        **database.credentials(role),
-        **_CONNECT,
-    }
+    def __init__(self, settings: DatabaseSettings, place: tuple[str, str], role: Role, name: str) -> None:
+        address, database = place
+        self._attempts = Attempts()
+        self._arguments = connect_arguments(settings, address, role, database)
+        self.connections: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            kwargs=self._arguments,
+            connection_class=self._attempts.connection_class(),
+            min_size=settings.pool_min,
+            max_size=settings.pool_max,
+            timeout=settings.pool_timeout,
+            reconnect_timeout=RECONNECT_TIMEOUT,
+            max_lifetime=settings.pool_lifetime,
+            check=AsyncConnectionPool.check_connection,
+            configure=configure,
+            name=name,
+            open=False,
+        )
+
+    @asynccontextmanager
+    async def connection(self, region: str) -> AsyncIterator[Connection]:
+        """A connection. Raises PoolTimeout, with the reason when none could be opened."""
+        found = False
+        try:
+            async with self.connections.connection() as connection:
+                found = True
+                yield connection
+        except PoolTimeout as error:
+            if found:
+                raise  # of something within the block
+            raise PoolTimeout(f"region {region}: {self._reason()}") from error
+
+    def _reason(self) -> str:
+        failure = self._attempts.failure
+        if failure is not None:
+            return f"no connection: {explain(failure)}"
+        most, seconds = self.connections.max_size, self.connections.timeout
+        return f"all {most} connections were taken for {seconds:g} s; see database.pool_max"
+
+    async def probe(self) -> None:
+        """Open a connection of its own, and close it. Raises what psycopg raises."""
+        connection = await self._attempts.connection_class().connect(**self._arguments)
+        await connection.close()
 
 
 class Databases:
@@ -55,10 +75,13 @@ class Databases:
 
     def __init__(self, settings: Settings, role: Role = "app") -> None:
         self.regions = Regions({name: region.localities for name, region in settings.regions.items()})
-        self._timeout = settings.database.statement_timeout
-        self._region_timeout = settings.database.region_timeout
+        self.settings = settings.database
         self._breakers = {name: Breaker() for name in settings.regions}
-        self._pools = {name: _pool(settings.database, region, name, role) for name, region in settings.regions.items()}
+        places = {name: settings.pooler_of(name, role) for name in settings.regions}
+        shared = {
+            place: Pool(settings.database, place, role, f"{name}-{role}") for name, place in reversed(places.items())
+        }
+        self._pools = {name: shared[place] for name, place in places.items()}
 
     async def open(self) -> None:
         """Open every pool, without waiting for connections: a region that is down stops only its own work.
@@ -67,11 +90,11 @@ class Databases:
         """
         if not self._pools:
             raise SettingsError("no regions are set: run `make up`, or name your configuration in STREAMS_CONFIG")
-        await asyncio.gather(*(pool.open(wait=False) for pool in self._pools.values()))
+        await asyncio.gather(*(pool.connections.open(wait=False) for pool in set(self._pools.values())))
 
     async def close(self) -> None:
         """Close every pool."""
-        await asyncio.gather(*(pool.close(timeout=2) for pool in self._pools.values()))
+        await asyncio.gather(*(pool.connections.close(timeout=2) for pool in set(self._pools.values())))
 
     async def __aenter__(self) -> Databases:
         await self.open()
@@ -91,7 +114,10 @@ class Databases:
         if not breaker.allows(began):
             raise RegionUnavailableError(region)
         try:
-            async with asyncio.timeout(self._region_timeout), self._pools[region].connection() as connection:
+            async with (
+                asyncio.timeout(self.settings.region_timeout),
+                self._pools[region].connection(region) as connection,
+            ):
                 yield connection
         except Exception as error:
             if is_outage(error):
@@ -104,44 +130,40 @@ class Databases:
         """A transaction in `region`; committed at the end of the block, rolled back on an exception.
 
         Inside a batch it holds the fence of the batch's partitions. Raises what `connection` raises, and FencedError.
+        `transactions.in_transaction` does this again when the database asks for it.
         """
         guarded, claimed = current(), {}
         async with self.connection(region) as connection, connection.transaction():
             async with connection.pipeline():
-                await connection.execute(b"SET LOCAL statement_timeout = %d" % int(self._timeout * 1000))
-                # A worker that was stopped in mid-transaction must not keep its locks from whoever takes over.
-                await connection.execute(b"SET LOCAL idle_in_transaction_session_timeout = %d" % IDLE_TIMEOUT_MS)
+                for statement in _first_statements(self.settings):
+                    await connection.execute(statement)
                 if guarded is not None:
                     claimed = await pass_fence(connection, region, guarded)
             yield connection
         if guarded is not None and claimed:
             guarded.fence.claims.setdefault(region, {}).update(claimed)
 
+    async def probe(self, region: str) -> None:
+        """Connect to `region` past the pool, whose own words do not say why it cannot. Raises what psycopg raises."""
+        await self._pools[region].probe()
+
     def is_down(self, region: str) -> bool:
         """Whether the region's breaker is open."""
         return self._breakers[region].is_open
 
-    def stats(self, region: str) -> dict[str, int]:
-        """Counters of the region's pool (psycopg_pool's names)."""
-        return self._pools[region].get_stats()
+    def stats(self) -> dict[str, dict[str, int]]:
+        """Figures of every pool (psycopg_pool's names), by the first region that uses it."""
+        first = {pool: region for region, pool in reversed(self._pools.items())}
+        return {region: pool.connections.get_stats() for pool, region in first.items()}
 
 
-def _pool(database: DatabaseSettings, region: RegionSettings, name: str, role: Role) -> AsyncConnectionPool[Connection]:
-    return AsyncConnectionPool(
-        kwargs=connect_arguments(database, region.pooler, role),
-        connection_class=psycopg.AsyncConnection[TupleRow],
-        min_size=database.pool_min,
-        max_size=database.pool_max,
-        timeout=database.pool_timeout,
-        reconnect_timeout=RECONNECT_TIMEOUT,
-        max_lifetime=600,
-        check=AsyncConnectionPool.check_connection,
-        configure=_configure,
-        name=f"{name}-{role}",
-        open=False,
-    )
-
-
-async def _configure(connection: Connection) -> None:
-    set_json_loads(orjson.loads, connection)
-    set_json_dumps(orjson.dumps, connection)
+def _first_statements(settings: DatabaseSettings) -> list[bytes]:
+    """What every transaction begins with; both dialects know these."""
+    statements = [
+        b"SET LOCAL statement_timeout = %d" % int(settings.statement_timeout * 1000),
+        # A worker that was stopped in mid-transaction must not keep its locks from whoever takes over.
+        b"SET LOCAL idle_in_transaction_session_timeout = %d" % IDLE_TIMEOUT_MS,
+    ]
+    if settings.isolation is not None:
+        statements.insert(0, b"SET TRANSACTION ISOLATION LEVEL " + settings.isolation.upper().encode())
+    return statements

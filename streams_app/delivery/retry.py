@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from streams_app.advice import explain
 from streams_app.errors import FailureClass, RetriesExhaustedError, classify, is_outage
 
 logger = logging.getLogger(__name__)
@@ -62,5 +63,5 @@ async def until_done(
                     raise RetriesExhaustedError(f"{what}: {attempt} attempts failed, the last by {error}") from error
             # The 1st, 2nd, 4th, 8th … attempt: an outage must not fill the disk with its log.
             if attempt & (attempt - 1) == 0:
-                logger.warning("%s: attempt %d failed (%s): %s", what, attempt, failure, error)
+                logger.warning("%s: attempt %d failed (%s): %s", what, attempt, failure, explain(error))
             await sleep(pause)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from streams_app import metrics
 from streams_app.databases import Databases
 from streams_app.kafka.app import StreamsApp
 from streams_app.kafka.versions import ChangelogVersionTable
 from streams_app.observability.health import Health, judge
+from streams_app.observability.pools import PoolCollector
 
 
 class Observer:
@@ -25,6 +26,7 @@ class Observer:
         self._tables = tables
         self._stall_timeout = stall_timeout
         self._shown: set[tuple[str, int]] = set()
+        REGISTRY.register(PoolCollector(databases))
 
     def health(self) -> Health:
         """The worker's health now."""
@@ -58,10 +60,6 @@ class Observer:
             metrics.TABLE_KEYS.labels(name).set(len(table))
         for region in self._databases.regions.names:
             metrics.REGION_UP.labels(region).set(not self._databases.is_down(region))
-            stats = self._databases.stats(region)
-            metrics.POOL_CONNECTIONS.labels(region, "open").set(stats.get("pool_size", 0))
-            metrics.POOL_CONNECTIONS.labels(region, "idle").set(stats.get("pool_available", 0))
-            metrics.POOL_WAITING.labels(region).set(stats.get("requests_waiting", 0))
 
 
 def add_pages(app: StreamsApp, observer: Observer) -> None:

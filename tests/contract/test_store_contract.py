@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from streams_app.databases import Regions, locality_of
-from streams_app.databases.pools import connect_arguments
+from streams_app.databases.connecting import connect_arguments
 from streams_app.settings import Settings
 from streams_app.systems.requests.model import (
     Account,

@@ -22,7 +22,7 @@ from deploy.local import Stack
 from deploy.local.layout import PROJECT
 from deploy.local.ports import HOST, choose
 from streams_app.databases import Databases, Regions
-from streams_app.databases.pools import connect_arguments
+from streams_app.databases.connecting import connect_arguments
 from streams_app.kafka.admin import TopicAdmin, bootstrap_servers
 from streams_app.settings import Settings
 from streams_app.topics import TopicSpec, changelog_topic

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from streams_app.commands.verify import verify_command
 from streams_app.databases import Databases
-from streams_app.databases.pools import connect_arguments
+from streams_app.databases.connecting import connect_arguments
 from streams_app.settings import Settings
 from streams_app.systems.requests.verify import verify
 from streams_app.systems.requests.verify_checks import CHECKS

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.scraped import total_of
-from streams_app.databases.pools import connect_arguments
+from streams_app.databases.connecting import connect_arguments
 from streams_app.kafka.admin import TopicAdmin, bootstrap_servers
 from streams_app.settings import Settings
 from streams_app.systems.requests.agents import TOPICS

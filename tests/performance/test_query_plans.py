@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from streams_app.databases.pools import connect_arguments
+from streams_app.databases.connecting import connect_arguments
 from streams_app.settings import Settings
 from streams_app.systems.requests.store import SQL
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 
 from streams_app.databases import Databases, Statements, locality_of
-from streams_app.databases.pools import Connection
+from streams_app.databases.connecting import Connection
 from streams_app.errors import is_outage
 from streams_app.systems.requests.model import Account, Context, Decision, RequestType
 from streams_app.systems.requests.rows import account, context, link, trade

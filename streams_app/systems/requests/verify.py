@@ -18,7 +18,7 @@ from uuid import UUID
 import psycopg
 
 from streams_app.databases import Statements
-from streams_app.databases.pools import Connection, connect_arguments
+from streams_app.databases.connecting import Connection, connect_arguments
 from streams_app.settings import Settings
 from streams_app.systems.requests.model import RequestType, SignalKind, Status
 from streams_app.systems.requests.static import link_rows

@@ -39,8 +39,11 @@ TRANSIENT, PERMANENT, AMBIGUOUS = FailureClass.TRANSIENT, FailureClass.PERMANENT
         (pg.UniqueViolation(), PERMANENT),
         (pg.NumericValueOutOfRange(), PERMANENT),
         (pg.UntranslatableCharacter(), PERMANENT),
-        (pg.UndefinedTable(), PERMANENT),
-        (pg.InsufficientPrivilege(), PERMANENT),
+        # The region's set-up is wrong, not the record.
+        (pg.UndefinedTable(), TRANSIENT),
+        (pg.InsufficientPrivilege(), TRANSIENT),
+        (pg.ReadOnlySqlTransaction(), TRANSIENT),
+        (pg.IdleInTransactionSessionTimeout(), TRANSIENT),
         (ZeroDivisionError(), PERMANENT),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),

@@ -19,6 +19,7 @@ from uuid import UUID
 from streams_app import metrics
 from streams_app.databases import Databases, Statements
 from streams_app.delivery.retry import until_done
+from streams_app.errors import MISCONFIGURED_ERRORS
 from streams_app.systems.requests.model import SignalKind
 from streams_app.systems.requests.signals import Outgoing, SignalState, send_signals, signal_id_of
 from streams_app.systems.requests.workflow import Node, Workflow, WorkflowBook
@@ -102,6 +103,7 @@ class OutsideWorld:
                 partial(self.answer_once, region, since, answered),
                 what=f"answers in {region}",
                 on_retry=lambda failure: metrics.RETRIES.labels(region, failure).inc(),
+                give_up_on=MISCONFIGURED_ERRORS,
             )
             since = max(since, newest - _OVERLAP)
             for key in [key for key, event_ts in answered.items() if event_ts < since]:

@@ -16,7 +16,7 @@ import psycopg
 from streams_app import metrics
 from streams_app.databases import Databases
 from streams_app.delivery.retry import until_done
-from streams_app.errors import StartError
+from streams_app.errors import MISCONFIGURED_ERRORS, StartError
 from streams_app.systems.requests.generate.answers import OutsideWorld, still_open
 from streams_app.systems.requests.generate.generator import Blueprint, Generator, Plan
 from streams_app.systems.requests.generate.producer import Producer, Source
@@ -145,6 +145,7 @@ class Generation:
                 lambda: still_open(self._databases, region, part),
                 what=f"requests in {region}",
                 on_retry=lambda failure: metrics.RETRIES.labels(region, failure).inc(),
+                give_up_on=MISCONFIGURED_ERRORS,
             )
             self._open[region].update((request_id, part[request_id]) for request_id in still)
 

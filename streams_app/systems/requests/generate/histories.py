@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from streams_app.databases import Databases, Statements
-from streams_app.databases.pools import Connection
+from streams_app.databases.connecting import Connection
 from streams_app.systems.requests.generate.generator import Plan
 from streams_app.systems.requests.model import Account, Context, Request, Signal, Status, Trade, Transition
 from streams_app.systems.requests.rules import decide

@@ -13,6 +13,7 @@ from uuid import UUID
 from streams_app import metrics
 from streams_app.databases import Databases
 from streams_app.delivery.retry import until_done
+from streams_app.errors import MISCONFIGURED_ERRORS
 from streams_app.systems.requests.generate.generator import Plan
 from streams_app.systems.requests.generate.histories import begun, write_accounts, write_histories
 from streams_app.systems.requests.generate.sample import Sample
@@ -147,6 +148,7 @@ async def _until_done(region: str, write: Callable[[], Awaitable[T]]) -> T:
         write,
         what=f"generate in {region}",
         on_retry=lambda failure: metrics.RETRIES.labels(region, failure).inc(),
+        give_up_on=MISCONFIGURED_ERRORS,
     )
 
 
