@@ -24,7 +24,7 @@ class Measured:
     processor: float
 
     def figures(self) -> dict[str, float]:
-        """Rate a second, percentiles in milliseconds, and the share of one processor that the client took in percent."""
+        """Rate a second, percentiles in milliseconds, the client's share of one processor in percent."""
         return {
             "rate": self.done / self.seconds,
             "p50": 1000 * percentile(self.durations, 0.5),
@@ -69,4 +69,5 @@ class Zipf:
     def share(self, rank: int) -> float:
         """The probability of one rank."""
         before = self._sums[rank - 1] if rank else 0.0
-        return (self._sums[rank] - before) / self._sums[-1]
+        found: float = (self._sums[rank] - before) / self._sums[-1]
+        return found

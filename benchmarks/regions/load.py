@@ -27,7 +27,8 @@ class Window:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` in an event loop of the workers' kind."""
-    return uvloop.run(work)
+    found: T = uvloop.run(work)
+    return found
 
 
 async def closed_loop(unit: Unit, clients: int, window: Window) -> Measured:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from pydantic import SecretStr
@@ -15,9 +15,11 @@ from benchmarks.regions.stack import SmallStack
 from benchmarks.regions.work import Proof, fill, prove
 from deploy.local import REGIONS, Stack
 from deploy.local.layout import APP, DATABASE, OWNER, PROJECT
-from streams_app.commands.schema import SYSTEMS, TABLES_SQL
+from streams_app.commands.schema import schema_files
 from streams_app.databases import Databases
-from streams_app.databases.migrations import find_migrations, migrate
+from streams_app.databases.dialect import DIALECTS
+from streams_app.databases.migrations import migrate
+from streams_app.databases.regions import LOCALITIES
 from streams_app.settings import DatabaseSettings, RegionSettings, Settings
 from streams_app.systems.requests.static import write_static_tables
 from streams_app.systems.requests.store import RequestKey
@@ -25,6 +27,7 @@ from streams_app.systems.requests.workflow import load_workflows
 
 #: The region of the experiments that need but one, and the centre of the one that compares.
 REGION: Final = "us-east"
+WORKFLOWS: Final = PROJECT / "config" / "workflows.toml"
 _OPEN_SECONDS: Final = 60.0
 
 
@@ -70,31 +73,30 @@ class Place(AbstractContextManager["Place"]):
         with self._connect(region) as connection:
             return prove(connection)
 
-    def settings(self, pool: int, poolers: dict[str, str] | None = None) -> Settings:
-        """The application's settings, with pools of that size; `poolers` names other addresses, by region."""
-        return Settings(
-            workflows=PROJECT / "config" / "workflows.toml",
-            database=DatabaseSettings(
-                name=DATABASE,
-                app_password=SecretStr(self.stack.site.secret(APP)),
-                owner_password=SecretStr(self.stack.site.secret(OWNER)),
-                # Encryption within one machine would only add to what the client costs.
-                sslmode="disable",
-                pool_min=pool,
-                pool_max=pool,
-                # A queue of clients must wait, not fail: how long they wait is what is measured.
-                pool_timeout=60,
-                region_timeout=60,
-            ),
-            regions={
-                region: RegionSettings(
-                    pooler=(poolers or {}).get(region, self.stack.pools[region].address),
-                    server=self.stack.servers[region].address,
-                    localities=localities,
-                )
-                for region, localities in REGIONS.items()
-            },
+    def settings(self, pool: int, address: str | None = None) -> Settings:
+        """The application's settings for REGION alone, with a pool of that size; `address` is another way to it."""
+        region = RegionSettings(
+            pooler=address or self.stack.pools[REGION].address,
+            server=self.stack.servers[REGION].address,
+            localities=(0, LOCALITIES - 1),
         )
+        return Settings(workflows=WORKFLOWS, database=self.database(pool), regions={REGION: region})
+
+    def database(self, pool: int, **changes: Any) -> DatabaseSettings:
+        """Who logs in, and a pool of that size; `changes` are of single settings."""
+        settings = DatabaseSettings(
+            name=DATABASE,
+            app_password=SecretStr(self.stack.site.secret(APP)),
+            # Encryption within one machine would only add to what the client costs.
+            sslmode="disable",
+            pool_min=pool,
+            pool_max=pool,
+            # A queue of clients must wait, not fail: how long they wait is what is measured.
+            pool_timeout=60,
+            region_timeout=60,
+            retry_timeout=60,
+        )
+        return settings.model_copy(update=changes)
 
     def _connect(self, region: str) -> psycopg.Connection:
         host, _, port = self.stack.servers[region].address.rpartition(":")
@@ -102,23 +104,26 @@ class Place(AbstractContextManager["Place"]):
         return psycopg.connect(host=host, port=int(port), dbname=DATABASE, user=OWNER, password=secret, autocommit=True)
 
     def _make_tables(self, _stack: Stack) -> None:
-        files = list(find_migrations(TABLES_SQL / "postgres", SYSTEMS))
-        book = load_workflows(PROJECT / "config" / "workflows.toml")
+        settings, book = self.settings(1), load_workflows(WORKFLOWS)
         for region in REGIONS:
             with self._connect(region) as connection:
-                migrate(connection, files)
+                migrate(connection, schema_files(settings), DIALECTS[settings.database.dialect])
                 write_static_tables(connection, book)
 
 
 @asynccontextmanager
-async def opened(settings: Settings, regions: tuple[str, ...] = (REGION,)) -> AsyncIterator[Databases]:
-    """The application's databases, once every connection of the pools of `regions` is there.
+async def opened(settings: Settings) -> AsyncIterator[Databases]:
+    """The application's databases, once every connection of their pools is there.
 
     Raises TimeoutError when that takes too long.
     """
     async with Databases(settings) as databases, asyncio.timeout(_OPEN_SECONDS) as limit:
-        for region in regions:
-            while databases.stats(region).get("pool_available", 0) < settings.database.pool_max:
-                await asyncio.sleep(0.02)  # noqa: ASYNC110 (no event tells of it)
+        while not _filled(databases):  # noqa: ASYNC110 (no event tells of it)
+            await asyncio.sleep(0.02)
         limit.reschedule(None)
         yield databases
+
+
+def _filled(databases: Databases) -> bool:
+    size = databases.settings.pool_max
+    return all(pool.get("pool_available", 0) >= size for pool in databases.stats().values())

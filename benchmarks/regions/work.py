@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import psycopg
 
 from streams_app.databases import Databases, Statements
-from streams_app.databases.pools import Connection, connect_arguments
+from streams_app.databases.connecting import Connection, configure, connect_arguments
 from streams_app.settings import Settings
 from streams_app.systems.requests.model import Context, Decision, Head, Status, Transition
 from streams_app.systems.requests.store import RequestKey, Store
@@ -95,21 +95,31 @@ async def move(store: Store, region: str, keys: Sequence[RequestKey]) -> Moved:
     return Moved(len(keys), refused, rounds)
 
 
-class Unpooled(Databases):
-    """Every connection is made anew and closed after use: no pool on the client's side."""
+class Lonely(Databases):
+    """One client without a pool: it has one connection, made anew when it is told to."""
 
-    def __init__(self, settings: Settings) -> None:
+    _connection: Connection
+
+    def __init__(self, settings: Settings, region: str) -> None:
         super().__init__(settings)
+        # Many that connect at once wait for each other: how long is what is measured.
         self._arguments = {
-            name: connect_arguments(settings.database, region.pooler, "app")
-            for name, region in settings.regions.items()
+            **connect_arguments(settings.database, settings.regions[region].pooler, "app"),
+            "connect_timeout": 60,
         }
 
     @asynccontextmanager
-    async def connection(self, region: str) -> AsyncIterator[Connection]:
-        """A new connection."""
-        async with await psycopg.AsyncConnection.connect(**self._arguments[region]) as connection:
-            yield connection
+    async def connected(self) -> AsyncIterator[None]:
+        """Connect, and close at the end."""
+        async with await psycopg.AsyncConnection.connect(**self._arguments) as connection:
+            await configure(connection)
+            self._connection = connection
+            yield
+
+    @asynccontextmanager
+    async def connection(self, _region: str) -> AsyncIterator[Connection]:
+        """The one that is open."""
+        yield self._connection
 
 
 class Within:

@@ -109,10 +109,15 @@ def _shows(results: Results, sizes: list[int], found: Mapping[str, int]) -> str:
 
 
 def _advice(found: Mapping[str, int]) -> str:
+    server, client = found["server"], found["client"]
+    enough = "the default of 16 is enough" if server <= 16 else "the default of 16 is too small for one such machine"
+    pool = (
+        "the default pool_max of 8 for each worker and region is enough"
+        if client <= 8
+        else "the default pool_max of 8 is for one of several workers, of which each has at most two batches in flight"
+    )
     return (
-        f"Here {found['server']} server connections and {found['client']} client connections are enough: more of them "
-        "only move the queue from the pooler into the database. The defaults (default_pool_size 16, pool_max 8 for each "
-        "worker and region) lie above the knee, as several workers share a pooler and a server with more processors or a "
-        "slower disk has its knee further right: about two connections for each of its processors, then this experiment "
-        "again."
+        f"default_pool_size {max(server, 16)}: the knee is at {server}, so {enough}, and more would only move the "
+        f"queue from the pooler into the database. The client's knee is at {client}; {pool}. A server with more "
+        "processors or a slower disk has its knee further right: run this there before changing either."
     )
