@@ -60,6 +60,13 @@ class Place(AbstractContextManager["Place"]):
             server.tuned = settings
             self.stack.restart(server.name)
 
+    def set_databases(self, region: str, databases: dict[str, str]) -> None:
+        """Restart a region's PgBouncer with these entries beside its own."""
+        pooler = self.stack.pools[region]
+        if pooler.databases != databases:
+            pooler.databases = databases
+            self.stack.restart(pooler.name)
+
     def fill(self, requests: int, region: str = REGION) -> list[RequestKey]:
         """Make a region's database anew with so many requests."""
         with self._connect(region) as connection:

@@ -33,6 +33,7 @@ class TunedPgBouncer(PgBouncer):
 
     def __init__(self, site: Site, region: str) -> None:
         super().__init__(site, region)
+        self.region = region
         self.tuned: dict[str, str] = {}
         self.databases: dict[str, str] = {}
 

@@ -30,8 +30,8 @@ FORMS = ("kept", "anew")
 # What 512 clients need; with the local stack's own limits the experiment shows where clients are refused.
 LIMIT = 600
 MEGABYTE = 2**20
-# Connecting is slow: to see every client some times takes so many times as long.
-LONGER = 2
+# Clients that connect anew and are seen some times in a window; more take a longer one.
+CLIENTS_A_WINDOW = 128
 # A step of that client with those requests; returns how many were made.
 Step = Callable[[int, list[RequestKey]], Awaitable[int]]
 
@@ -97,7 +97,8 @@ async def _measure(place: Place, settings: Settings, keys: list[RequestKey], for
     clients = settings.database.pool_max
     own = [keys[number::clients] for number in range(clients)]
     rngs = [random.Random(f"{size.seed}-{number}") for number in range(clients)]  # noqa: S311
-    window = size.window if form == "kept" else Window(LONGER * size.window.warm, LONGER * size.window.seconds)
+    longer = max(1.0, clients / CLIENTS_A_WINDOW) if form == "anew" else 1.0
+    window = Window(longer * size.window.warm, longer * size.window.seconds)
     async with AsyncExitStack() as stack:
         step = await stack.enter_async_context(_kept(settings)) if form == "kept" else _anew(settings)
 
