@@ -66,7 +66,7 @@ def main(
 
 def run_all(experiments: Sequence[Experiment], size: Size) -> dict[str, Rounds]:
     """Run experiments one after another in a place of their own. Raises StackError, ChaosError and RunError."""
-    runs = sum(len(experiment.cells(size)) for experiment in experiments) * size.rounds
+    runs = sum(len(one.cells(size)) * min(size.rounds, one.most_rounds) for one in experiments)
     with tempfile.TemporaryDirectory(prefix="streams-regions-") as folder:
         root = Path(folder)
         root.chmod(0o755)  # PostgreSQL runs as a user of its own

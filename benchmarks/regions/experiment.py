@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
 
 from benchmarks.picture import Chart
 from benchmarks.regions.figures import Figures
@@ -55,16 +56,25 @@ class Section:
     charts: Mapping[str, Chart]
 
 
-class Experiment(Protocol):
-    """One experiment. `cells` are run in a shuffled order, each once a round."""
+class Experiment(ABC):
+    """One experiment. `cells` are run in a shuffled order, each once a round, while it is `prepared`."""
 
     name: str
+    #: More rounds than these show nothing more.
+    most_rounds = 100
 
+    @abstractmethod
     def cells(self, size: Size) -> list[Cell]:
         """What is varied."""
 
+    def prepared(self, place: Place) -> AbstractContextManager[None]:
+        """What is needed beside the place, while it is needed."""
+        return nullcontext()
+
+    @abstractmethod
     def run(self, place: Place, cell: Cell, size: Size) -> Figures:
         """Measure one cell once. Raises RunError."""
 
+    @abstractmethod
     def section(self, results: Results, size: Size) -> Section:
         """What came out."""

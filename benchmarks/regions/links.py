@@ -1,7 +1,8 @@
 """Links between regions: TCP proxies in a process of their own, each of which takes half a round trip either way.
 
-`python -m benchmarks.regions.links` reads one JSON line with the links, [[port, target port], …], says "ready", and then
-takes a line with the round-trip times in seconds, one for each link, whenever they change; it ends with its input.
+`python -m benchmarks.regions.links` reads one JSON line with the links, [[port, target port], …], says "ready",
+and then takes a line with the round-trip times in seconds, one for each link, whenever they change; it ends with its
+input.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The network of three regions: every way from a client to a pooler to a database is a link, near ones without delay."""
+"""The network of three regions: links from clients to poolers to databases, near ones without delay."""
 
 from __future__ import annotations
 

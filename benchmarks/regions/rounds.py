@@ -18,8 +18,9 @@ def run_rounds(place: Place, experiment: Experiment, size: Size, note: Callable[
     cells: Sequence[Cell] = experiment.cells(size)
     found: Rounds = {cell: [] for cell in cells}
     rng = random.Random(f"{size.seed}-{experiment.name}")  # noqa: S311
-    for _ in range(size.rounds):
-        for cell in rng.sample(cells, len(cells)):
-            note(f"{experiment.name}: {', '.join(map(str, cell))}")
-            found[cell].append(experiment.run(place, cell, size))
+    with experiment.prepared(place):
+        for _ in range(min(size.rounds, experiment.most_rounds)):
+            for cell in rng.sample(cells, len(cells)):
+                note(f"{experiment.name}: {', '.join(map(str, cell))}")
+                found[cell].append(experiment.run(place, cell, size))
     return found

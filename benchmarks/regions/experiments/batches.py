@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.picture import Lines
 from benchmarks.regions.arrivals import Arrivals
-from benchmarks.regions.experiment import Cell, Results, Section, Size
+from benchmarks.regions.experiment import Cell, Experiment, Results, Section, Size
 from benchmarks.regions.figures import ENOUGH, Figures, Measured, knee
 from benchmarks.regions.load import Window, run
 from benchmarks.regions.place import REGION, Place, opened
@@ -33,7 +33,7 @@ DEFAULT, DRAIN = (Settings.model_fields[name].default for name in ("batch_size",
 SATURATED = "saturated"
 
 
-class Batches:
+class Batches(Experiment):
     """Throughput and waiting over batch size and wait."""
 
     name = "batches"
@@ -187,8 +187,8 @@ def _advice(results: Results, rates: dict[int, float], steady: list[int], waits:
     return (
         f"The figures {verdict} the default batch_size of {DEFAULT:,}: {near:,} records a batch reach {share:.2f} of "
         f"the best throughput, with {took:,.0f} ms for the 99th percentile of batches, where drain_timeout allows "
-        f"{DRAIN:g} s; it is a bound for catching up, and an ordinary load never fills it. No wait for more records: it costs the median what it lasts, and saves the client "
-        f"{client[waits[0]] - client[waits[-1]]:.0f} points of processor time at this load. Kafka's fetch wait of "
-        f"{FETCH_MAX_WAIT} ms is no such wait: a fetch is answered as soon as there is one record, so it delays only "
+        f"{DRAIN:g} s; it is a bound for catching up, and an ordinary load never fills it. No wait for more records: "
+        f"it costs the median what it lasts, and saves the client {client[waits[0]] - client[waits[-1]]:.0f} points of "
+        f"processor time at this load. Kafka's fetch wait of {FETCH_MAX_WAIT} ms is no such wait: a fetch is answered as soon as there is one record, so it delays only "
         "the answer that there is none."
     )

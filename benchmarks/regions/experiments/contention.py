@@ -9,7 +9,7 @@ from random import Random
 import psycopg
 
 from benchmarks.picture import Lines
-from benchmarks.regions.experiment import Cell, Results, RunError, Section, Size
+from benchmarks.regions.experiment import Cell, Experiment, Results, RunError, Section, Size
 from benchmarks.regions.figures import Figures, Zipf
 from benchmarks.regions.load import closed_loop, run
 from benchmarks.regions.place import REGION, Place, opened
@@ -32,7 +32,7 @@ SMALL: Cell = (GUARDED, SKEWS[-1], HEADS)
 Way = Callable[[Databases, Sequence[RequestKey]], Awaitable[Moved]]
 
 
-class Contention:
+class Contention(Experiment):
     """Steps a second, refusals and retries over skew, by three ways."""
 
     name = "contention"

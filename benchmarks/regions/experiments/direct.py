@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.picture import Lines
-from benchmarks.regions.experiment import Cell, Results, Section, Size
+from benchmarks.regions.experiment import Cell, Experiment, Results, Section, Size
 from benchmarks.regions.figures import Figures
 from benchmarks.regions.load import Window, closed_loop, run
 from benchmarks.regions.memory import proportional_bytes
@@ -36,7 +36,7 @@ CLIENTS_A_WINDOW = 128
 Step = Callable[[int, list[RequestKey]], Awaitable[int]]
 
 
-class Direct:
+class Direct(Experiment):
     """Many clients, with and without a pooler."""
 
     name = "direct"

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 
 from benchmarks.picture import Lines
-from benchmarks.regions.experiment import Cell, Results, Section, Size
+from benchmarks.regions.experiment import Cell, Experiment, Results, Section, Size
 from benchmarks.regions.figures import ENOUGH, Figures, knee
 from benchmarks.regions.load import closed_loop, run
 from benchmarks.regions.place import REGION, Place, opened
@@ -21,7 +21,7 @@ REQUESTS, BATCH = 5000, 10
 SIDES = ("server", "client")
 
 
-class PoolSize:
+class PoolSize(Experiment):
     """Throughput and waiting over the size of either pool."""
 
     name = "pool-size"
