@@ -17,11 +17,13 @@ INTERVAL: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One moment: steps by region; by region the attempts that failed and whether all workers call it up; the most
-    partitions that one worker has."""
+    """One moment. By region: steps and requests in the database, steps that workers made, attempts that failed, and
+    whether all workers call it up. `partitions` are those of all workers together."""
 
     at: float
     steps: Mapping[str, int]
+    requests: Mapping[str, int]
+    made: Mapping[str, float]
     failed: Mapping[str, float]
     up: Mapping[str, bool]
     partitions: int
@@ -37,11 +39,20 @@ def last_before(samples: Sequence[Sample], moment: float) -> Sample:
     return next((one for one in reversed(samples) if one.at <= moment), samples[0])
 
 
-def rate(samples: Sequence[Sample], regions: Collection[str], begin: float, end: float) -> float:
-    """Steps a second of these regions together, between two moments."""
+def rate(samples: Sequence[Sample], what: str, regions: Collection[str], begin: float, end: float) -> float:
+    """`what` ("steps" or "requests") a second of these regions together, between two moments."""
     first, last = last_before(samples, begin), last_before(samples, end)
-    steps = sum(last.steps[region] - first.steps[region] for region in regions)
-    return steps / (last.at - first.at) if last.at > first.at else 0.0
+    counted = sum(getattr(last, what)[region] - getattr(first, what)[region] for region in regions)
+    return float(counted / (last.at - first.at)) if last.at > first.at else 0.0
+
+
+def taken_over(samples: Sequence[Sample], began: float) -> float | None:
+    """Seconds from `began` until workers have as many partitions as before, after they had fewer."""
+    wanted = last_before(samples, began).partitions
+    fewer = since(samples, began, lambda one: one.partitions < wanted)
+    if fewer is None:
+        return None
+    return since(samples, began, lambda one: one.at > began + fewer and one.partitions >= wanted)
 
 
 def value_of(page: str, name: str, region: str) -> list[float]:
@@ -76,17 +87,18 @@ class Watch:
     def _sample(self, readings: Readings) -> Sample:
         regions = list(self._system.settings.regions)
         steps = {region: readings.transitions(region) for region in regions}
+        requests = {region: counts[0] for region, counts in readings.progress().counts.items()}
         pages, partitions = [], 0
         for worker in self._system.workers.members:
             try:
                 pages.append(worker.metrics())
             except OSError:
                 continue  # one that was killed
-            partitions = max(partitions, int(str(worker.health().get("partitions", 0))))
-        return Sample(
-            time.monotonic(),
-            steps,
-            {region: sum(sum(value_of(page, "streams_retries_total", region)) for page in pages) for region in regions},
-            {region: all(all(value_of(page, "streams_region_up", region)) for page in pages) for region in regions},
-            partitions,
-        )
+            partitions += int(str(worker.health().get("partitions", 0)))
+
+        def total(name: str) -> dict[str, float]:
+            return {region: sum(sum(value_of(page, name, region)) for page in pages) for region in regions}
+
+        up = {region: all(all(value_of(page, "streams_region_up", region)) for page in pages) for region in regions}
+        made, failed = total("streams_transitions_total"), total("streams_retries_total")
+        return Sample(time.monotonic(), steps, requests, made, failed, up, partitions)

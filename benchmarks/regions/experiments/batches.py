@@ -189,6 +189,6 @@ def _advice(results: Results, rates: dict[int, float], steady: list[int], waits:
         f"the best throughput, with {took:,.0f} ms for the 99th percentile of batches, where drain_timeout allows "
         f"{DRAIN:g} s; it is a bound for catching up, and an ordinary load never fills it. No wait for more records: "
         f"it costs the median what it lasts, and saves the client {client[waits[0]] - client[waits[-1]]:.0f} points of "
-        f"processor time at this load. Kafka's fetch wait of {FETCH_MAX_WAIT} ms is no such wait: a fetch is answered as soon as there is one record, so it delays only "
-        "the answer that there is none."
+        f"processor time at this load. Kafka's fetch wait of {FETCH_MAX_WAIT} ms is no such wait: a fetch is answered as "
+        "soon as there is one record, so it delays only the answer that there is none."
     )

@@ -1,5 +1,4 @@
-"""A database, a pooler, a worker and a whole region fail under load: when it is noticed, when it is over, who else feels
-it."""
+"""A database, a pooler, a worker, a whole region fail under load: when is it noticed, when over, who else feels it?"""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from benchmarks.picture import Bars
 from benchmarks.regions.experiment import Cell, Experiment, Results, RunError, Section, Size
 from benchmarks.regions.figures import Figures
 from benchmarks.regions.place import REGION, Place
-from benchmarks.regions.watch import Watch, last_before, rate, since
+from benchmarks.regions.watch import Watch, last_before, rate, since, taken_over
 from deploy.chaos.faults.network import RegionDown
 from deploy.chaos.faults.parts import DatabaseRestarted, PoolerKilled
 from deploy.chaos.proof import await_recovery, await_the_end, verified
@@ -104,18 +103,9 @@ class Faults(Experiment):
         bars = [(name, results[name,]["drained"], 0.0, results[name,]["drained"]) for name in names]
         return Section(
             title="Faults",
-            done=(
-                f"The whole system under {RATE:.0f} requests/s in three regions, with two workers: {REGION}'s PostgreSQL "
-                f"is stopped at once (immediate) and started after {LASTS:.0f} s, its PgBouncer killed and started after "
-                f"{LASTS:.0f} s, the network between workers and {REGION} cut for {LASTS:.0f} s, a worker killed with "
-                "SIGKILL and started again at once. Noticed: first attempt that failed and is made again; for the "
-                "worker, first partitions taken over. Breaker: the first worker calls the region down. First commit: of "
-                "the region, after the cause is gone (for the worker: after the kill). Drained: every request that "
-                "waited when the cause was gone has been moved on. Others: transitions/s of the other regions during "
-                "the fault, against before; for the worker, of all."
-            ),
+            done=_DONE,
             shows=_shows(results, names),
-            advice=_advice(results),
+            advice=_ADVICE,
             columns=(
                 "fault",
                 "noticed s",
@@ -124,6 +114,7 @@ class Faults(Experiment):
                 "drained s",
                 "others before/s",
                 "others kept",
+                "their load kept",
             ),
             rows=[_row(name, results[name,]) for name in names],
             charts={"": Bars(bars, "seconds until what waited is moved on", label=150)},
@@ -147,20 +138,19 @@ def _figures(watch: Watch, kind: Kind, moments: tuple[float, float, float], drai
     samples, region = watch.samples, kind.regions[0]
     start, end = last_before(samples, began), last_before(samples, mended)
     others = [name for name in REGIONS if name not in kind.regions] or list(REGIONS)
-    if len(kind.regions) > 1:
-        noticed = since(samples, began, lambda one: one.partitions > start.partitions)
-        committed = since(samples, began, lambda one: sum(one.steps.values()) > sum(start.steps.values()))
-    else:
-        noticed = since(samples, began, lambda one: one.failed[region] > start.failed[region])
-        committed = since(samples, mended, lambda one: one.steps[region] > end.steps[region])
-    calm = rate(samples, others, before, began)
+    of_worker = len(kind.regions) > 1
+    noticed = since(samples, began, lambda one: one.failed[region] > start.failed[region])
+    committed = since(samples, mended, lambda one: one.made[region] > end.made[region])
+    calm = {what: rate(samples, what, others, before, began) for what in ("steps", "requests")}
+    hurt = {what: rate(samples, what, others, began, mended) for what in calm}
     return {
-        "noticed": _or_nan(noticed),
-        "breaker": _or_nan(since(samples, began, lambda one: not one.up[region])),
-        "committed": _or_nan(committed),
-        "drained": drained + (mended - began if len(kind.regions) > 1 else 0.0),
-        "calm": calm,
-        "kept": rate(samples, others, began, mended) / calm if calm else math.nan,
+        "noticed": _or_nan(taken_over(samples, began) if of_worker else noticed),
+        "breaker": _or_nan(None if of_worker else since(samples, began, lambda one: not one.up[region])),
+        "committed": _or_nan(None if of_worker else committed),
+        "drained": drained + (mended - began if of_worker else 0.0),
+        "calm": calm["steps"],
+        "kept": hurt["steps"] / calm["steps"] if calm["steps"] else math.nan,
+        "load": hurt["requests"] / calm["requests"] if calm["requests"] else math.nan,
     }
 
 
@@ -174,7 +164,25 @@ def _words(value: float) -> str:
 
 def _row(name: str, figures: Figures) -> tuple[str, ...]:
     times = (_words(figures[one]) for one in ("noticed", "breaker", "committed", "drained"))
-    return (name, *times, f"{figures['calm']:,.0f}", f"{figures['kept']:.2f}")
+    return (name, *times, f"{figures['calm']:,.0f}", f"{figures['kept']:.2f}", f"{figures['load']:.2f}")
+
+
+_DONE: Final = (
+    f"The whole system under {RATE:.0f} requests/s in three regions, with two workers: {REGION}'s PostgreSQL is stopped "
+    f"at once (immediate) and started after {LASTS:.0f} s, its PgBouncer killed and started after {LASTS:.0f} s, the "
+    f"network between workers and {REGION} cut for {LASTS:.0f} s, a worker killed with SIGKILL and started again at "
+    "once. Noticed: the first attempt that failed and is made again; for the worker, all its partitions have an owner "
+    "again. Breaker: the first worker calls the region down. First commit: by a worker in the region, after the cause is "
+    "gone and the part answers. Drained: every request that waited when the cause was gone has been moved on; for the "
+    "worker, from its kill. Others: transitions/s of the other regions during the fault against before, beside the same "
+    "ratio of the requests written there; for the worker, of all."
+)
+_ADVICE: Final = (
+    "The breaker's 3 s of failures, then a probe each second: a shorter time would park work at every restart of a "
+    "pooler, a longer one would hold up batches that also have work elsewhere. The session time-out decides how long "
+    "the partitions of a dead worker wait (6 s here, 10 s by default); much below that, pauses of a busy machine look "
+    "like deaths."
+)
 
 
 def _shows(results: Results, names: list[str]) -> str:
@@ -185,23 +193,14 @@ def _shows(results: Results, names: list[str]) -> str:
             f"A region that fails is noticed after {min(one['noticed'] for one in own):.1f} to "
             f"{max(one['noticed'] for one in own):.1f} s, and its work is drained at most "
             f"{max(one['drained'] for one in own):.1f} s after the cause is gone; the other regions keep "
-            f"{min(one['kept'] for one in own):.2f} to {max(one['kept'] for one in own):.2f} of their rate meanwhile."
+            f"{min(one['kept'] for one in own):.2f} to {max(one['kept'] for one in own):.2f} of their rate meanwhile, "
+            f"with {min(one['load'] for one in own):.2f} to {max(one['load'] for one in own):.2f} of their load."
         )
     if WORKER in names:
         killed = results[WORKER,]
         words.append(
-            f"After the kill of a worker all that waited is moved on within {killed['drained']:.1f} s; meanwhile all "
-            f"regions together make {killed['kept']:.2f} of their steps, as its partitions wait for the session time-out."
+            f"After the kill of a worker all that waited is moved on within {killed['drained']:.1f} s; in the "
+            f"{LASTS:.0f} s after it all regions together make {killed['kept']:.2f} of their steps, as the partitions of "
+            "the dead one wait for its session to time out."
         )
-    return " ".join(
-        [*words, "At the end every request had ended, and verify found nothing lost, doubled or disordered."]
-    )
-
-
-def _advice(results: Results) -> str:
-    return (
-        "The defaults of the breaker (3 s of failures, then a probe each second) and reconnect time: shorter ones would "
-        "park work at every restart of a pooler, longer ones would hold up batches of mixed regions. The session "
-        "time-out decides how long the partitions of a dead worker wait (6 s here, 10 s by default): below that, pauses "
-        "of a busy machine look like deaths."
-    )
+    return " ".join([*words, "In the end every request had ended, and verify found none lost, doubled or disordered."])

@@ -61,8 +61,8 @@ class Pooling(Experiment):
                 f'further, through the application\'s settings routing = "regional" and "centralized" (the centre is '
                 f"{CENTRE}). Delays are round trips: a link between two different regions takes half of it either way, "
                 "those within a region take none, and every way has two links (client to pooler, pooler to database). "
-                "Foreign work is the share of batches whose requests live in another region than the client. The ratio is of "
-                "the throughput of the two clients outside the centre: the centre's own only gains what they leave."
+                "Foreign work is the share of batches whose requests live in another region than the client. The ratio "
+                "is of the throughput of the two clients outside the centre: its own only gains what they leave."
             ),
             shows=_shows(results, shares, trips),
             advice=_advice(results, shares, trips),
@@ -152,8 +152,8 @@ def _shows(results: Results, shares: list[float], trips: list[int]) -> str:
     share, trip = shares[0], trips[-1]
     regional, central = (results[share, trip, routing] for routing in ROUTINGS)
     words.append(
-        f"At {trip} ms and {share:.0%} foreign work a batch of a client outside the centre takes {regional['p50']:,.0f} "
-        f"ms (median) against {central['p50']:,.0f} ms: it pays twice, on its way to the pooler and from there back to "
+        f"At {trip} ms and {share:.0%} foreign work a batch of a client outside the centre takes "
+        f"{regional['p50']:,.0f} ms (median) against {central['p50']:,.0f} ms: it pays twice, on its way to the pooler and from there back to "
         f"the database of its own region, for each of the round trips of a transaction; that makes "
         f"{central['p50'] / (2 * trip):.1f} of them, the one that checks a pooled connection included. All clients "
         f"together make {_ratio(results, share, trip, 'all'):.2f} times the steps, because the centre's own takes the "
@@ -167,8 +167,8 @@ def _advice(results: Results, shares: list[float], trips: list[int]) -> str:
     return (
         'routing = "regional", the default: a transaction goes to one region, and a pooler beside its database never '
         f"adds a detour. Without distance there is little to choose (here {near:.2f}), so a central pooler is for "
-        "regions that are one data centre, or where the number of server connections must be bounded at one place. It is also one "
-        "place whose loss stops all regions, which this experiment does not measure."
+        "regions that are one data centre, or where the number of server connections must be bounded at one "
+        "place. It is also one place whose loss stops all regions, which this experiment does not measure."
     )
 
 
