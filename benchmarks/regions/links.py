@@ -140,10 +140,10 @@ class Links:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-            self._process.wait()
+        if self._process is not None:
+            # Closes its input, by which it ends, and awaits it.
+            with contextlib.suppress(OSError), self._process:
+                pass
 
     def set(self, round_trips: Sequence[float]) -> None:
         """Give every link its round trip in seconds; returns when they have them."""

@@ -41,7 +41,7 @@ class Batches(Experiment):
     def cells(self, size: Size) -> list[Cell]:
         """The load, the batch size and the wait in milliseconds, which means nothing when there is always more."""
         saturated: list[Cell] = [(SATURATED, number, 0) for number in size.some(SIZES)]
-        steady = [(OFFERED, number, wait) for number in size.some(OFFERED_SIZES) for wait in size.some(WAITS)]
+        steady = [(OFFERED, number, wait) for number in size.some(OFFERED_SIZES) for wait in _waits(size)]
         return [*saturated, *steady]
 
     def run(self, place: Place, cell: Cell, size: Size) -> Figures:
@@ -57,7 +57,7 @@ class Batches(Experiment):
 
     def section(self, results: Results, size: Size) -> Section:
         """Both loads."""
-        sizes, steady, waits = size.some(SIZES), size.some(OFFERED_SIZES), size.some(WAITS)
+        sizes, steady, waits = size.some(SIZES), size.some(OFFERED_SIZES), _waits(size)
         rates = {number: results[SATURATED, number, 0]["rate"] for number in sizes}
         late = {f"{wait} ms": [results[OFFERED, number, wait]["p99"] for number in steady] for wait in waits}
         return Section(
@@ -136,6 +136,10 @@ async def _measure(settings: Settings, lanes: _Lanes) -> Figures:
     return {**measured.figures(), "batch": len(lanes.waited) / max(1, lanes.batches)}
 
 
+def _waits(size: Size) -> list[int]:
+    return [WAITS[0], WAITS[-1]] if size.quick else list(WAITS)
+
+
 def _row(figures: Figures, cell: Cell) -> tuple[str, ...]:
     load, number, wait = cell
     return (
@@ -189,6 +193,6 @@ def _advice(results: Results, rates: dict[int, float], steady: list[int], waits:
         f"the best throughput, with {took:,.0f} ms for the 99th percentile of batches, where drain_timeout allows "
         f"{DRAIN:g} s; it is a bound for catching up, and an ordinary load never fills it. No wait for more records: "
         f"it costs the median what it lasts, and saves the client {client[waits[0]] - client[waits[-1]]:.0f} points of "
-        f"processor time at this load. Kafka's fetch wait of {FETCH_MAX_WAIT} ms is no such wait: a fetch is answered as "
-        "soon as there is one record, so it delays only the answer that there is none."
+        f"processor time at this load. Kafka's fetch wait of {FETCH_MAX_WAIT} ms is no such wait: a fetch is answered "
+        "as soon as there is one record, so it delays only the answer that there is none."
     )

@@ -168,14 +168,14 @@ def _row(name: str, figures: Figures) -> tuple[str, ...]:
 
 
 _DONE: Final = (
-    f"The whole system under {RATE:.0f} requests/s in three regions, with two workers: {REGION}'s PostgreSQL is stopped "
-    f"at once (immediate) and started after {LASTS:.0f} s, its PgBouncer killed and started after {LASTS:.0f} s, the "
-    f"network between workers and {REGION} cut for {LASTS:.0f} s, a worker killed with SIGKILL and started again at "
-    "once. Noticed: the first attempt that failed and is made again; for the worker, all its partitions have an owner "
-    "again. Breaker: the first worker calls the region down. First commit: by a worker in the region, after the cause is "
-    "gone and the part answers. Drained: every request that waited when the cause was gone has been moved on; for the "
-    "worker, from its kill. Others: transitions/s of the other regions during the fault against before, beside the same "
-    "ratio of the requests written there; for the worker, of all."
+    f"The whole system under {RATE:.0f} requests/s in three regions, with two workers: {REGION}'s PostgreSQL is "
+    f"stopped at once (immediate) and started after {LASTS:.0f} s, its PgBouncer killed and started after {LASTS:.0f} "
+    f"s, the network between workers and {REGION} cut for {LASTS:.0f} s, a worker killed with SIGKILL and started "
+    "again at once. Noticed: the first attempt that failed and is made again; for the worker, all its partitions have "
+    "an owner again. Breaker: the first worker calls the region down. First commit: by a worker in the region, after "
+    "the cause is gone and the part answers. Drained: every request that waited when the cause was gone has been moved "
+    "on; for the worker, from its kill. Others: transitions/s of the other regions during the fault against before, "
+    "beside the same ratio of the requests written there; for the worker, of all."
 )
 _ADVICE: Final = (
     "The breaker's 3 s of failures, then a probe each second: a shorter time would park work at every restart of a "
@@ -200,7 +200,7 @@ def _shows(results: Results, names: list[str]) -> str:
         killed = results[WORKER,]
         words.append(
             f"After the kill of a worker all that waited is moved on within {killed['drained']:.1f} s; in the "
-            f"{LASTS:.0f} s after it all regions together make {killed['kept']:.2f} of their steps, as the partitions of "
-            "the dead one wait for its session to time out."
+            f"{LASTS:.0f} s after it all regions together make {killed['kept']:.2f} of their steps, as the partitions "
+            "of the dead one wait for its session to time out."
         )
     return " ".join([*words, "In the end every request had ended, and verify found none lost, doubled or disordered."])

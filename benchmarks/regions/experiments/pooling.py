@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from random import Random
 
 from benchmarks.picture import Lines
@@ -29,21 +29,27 @@ class Pooling(Experiment):
     """Throughput and waiting by routing."""
 
     name = "pooling"
+    _network: Network
 
     def cells(self, size: Size) -> list[Cell]:
         """Share of foreign work, round trip in milliseconds, routing."""
         shares, trips = (SHARES[1:], (0, 30)) if size.quick else (SHARES, ROUND_TRIPS)
         return [(share, trip, routing) for share in shares for trip in trips for routing in ROUTINGS]
 
+    @contextmanager
+    def prepared(self, place: Place) -> Iterator[None]:
+        """The links between the regions."""
+        place.tune_server()
+        place.tune_pooler()
+        with Network(place) as self._network:
+            yield
+
     def run(self, place: Place, cell: Cell, size: Size) -> Figures:
         """Steps of three clients, one in each region."""
         share, trip, routing = float(cell[0]), float(cell[1]), str(cell[2])
-        place.tune_server()
-        place.tune_pooler()
         keys = {region: place.fill(REQUESTS, region) for region in REGIONS}
-        with Network(place) as network:
-            network.set_round_trip(trip / 1000)
-            measured = run(_measure(network, keys, routing, share, size))
+        self._network.set_round_trip(trip / 1000)
+        measured = run(_measure(self._network, keys, routing, share, size))
         outside = [one for region, one in measured.items() if region != CENTRE]
         everybody = _together([*outside, measured[CENTRE]]).figures()
         centre = measured[CENTRE].figures()
@@ -153,11 +159,11 @@ def _shows(results: Results, shares: list[float], trips: list[int]) -> str:
     regional, central = (results[share, trip, routing] for routing in ROUTINGS)
     words.append(
         f"At {trip} ms and {share:.0%} foreign work a batch of a client outside the centre takes "
-        f"{regional['p50']:,.0f} ms (median) against {central['p50']:,.0f} ms: it pays twice, on its way to the pooler and from there back to "
-        f"the database of its own region, for each of the round trips of a transaction; that makes "
-        f"{central['p50'] / (2 * trip):.1f} of them, the one that checks a pooled connection included. All clients "
-        f"together make {_ratio(results, share, trip, 'all'):.2f} times the steps, because the centre's own takes the "
-        "processors that the others leave."
+        f"{regional['p50']:,.0f} ms (median) against {central['p50']:,.0f} ms: it pays twice, on its way to the pooler "
+        "and from there back to the database of its own region, for each of the round trips of a transaction; that "
+        f"makes {central['p50'] / (2 * trip):.1f} of them, the one that checks a pooled connection included. All "
+        f"clients together make {_ratio(results, share, trip, 'all'):.2f} times the steps, because the centre's own "
+        "takes the processors that the others leave."
     )
     return " ".join(words)
 
