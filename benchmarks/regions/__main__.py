@@ -26,7 +26,7 @@ from deploy.chaos.errors import ChaosError
 from deploy.local.errors import StackError
 
 NAMES = [experiment.name for experiment in EXPERIMENTS]
-QUICK = Size(rounds=1, seconds=0.4, quick=True, seed=1)
+QUICK = Size(rounds=1, seconds=0.3, quick=True, seed=1)
 
 
 @click.command(help=__doc__)

@@ -6,13 +6,13 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from benchmarks.picture import Lines
 from benchmarks.regions.arrivals import Arrivals
 from benchmarks.regions.experiment import Cell, Experiment, Results, Section, Size
-from benchmarks.regions.figures import ENOUGH, Figures, Measured, knee
-from benchmarks.regions.load import Window, run
+from benchmarks.regions.figures import ENOUGH, Figures, knee
+from benchmarks.regions.load import Tally, Window, run
 from benchmarks.regions.place import REGION, Place, opened
 from benchmarks.regions.work import move
 from streams_app.kafka.consumer_thread import FETCH_MAX_WAIT
@@ -93,47 +93,41 @@ class Batches(Experiment):
 
 @dataclass(slots=True)
 class _Lanes:
-    """What the lanes share: the arrivals, and what was counted."""
+    """What the lanes share: the requests, the arrivals, and what is counted. Moments are seconds from `began`."""
 
     keys: Sequence[RequestKey]
     arrivals: Arrivals
     size: int
     linger: float
     window: Window
-    began: float = field(default_factory=time.perf_counter)
-    batches: int = 0
-    waited: list[float] = field(default_factory=list)
 
-    async def run(self, store: Store) -> None:
-        """One lane, until the window ends."""
-        while (now := time.perf_counter() - self.began) < self.window.warm + self.window.seconds:
+    async def measure(self, store: Store) -> Tally:
+        """Let all lanes work."""
+        tally, began = Tally(self.window, 0.0, least=2 * LANES), time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(LANES):
+                group.create_task(self._lane(store, tally, began))
+        return tally
+
+    async def _lane(self, store: Store, tally: Tally, began: float) -> None:
+        while tally.open:
+            now = time.perf_counter() - began
             until = self.arrivals.waits_until(now, self.size, self.linger)
             if until > now:
                 await asyncio.sleep(until - now)
-            begun = time.perf_counter() - self.began
+            begun = time.perf_counter() - began
             first, count = self.arrivals.take(begun, self.size)
             if count:
-                await move(store, REGION, [self.keys[n % len(self.keys)] for n in range(first, first + count)])
-                self._count(first, count, begun)
-
-    def _count(self, first: int, count: int, begun: float) -> None:
-        done = time.perf_counter() - self.began
-        if self.window.warm <= done < self.window.warm + self.window.seconds:
-            self.batches += 1
-            self.waited += [done - self.arrivals.arrival(number, begun) for number in range(first, first + count)]
+                numbers = range(first, first + count)
+                await move(store, REGION, [self.keys[number % len(self.keys)] for number in numbers])
+                done = time.perf_counter() - began
+                tally.add(done, count, [done - self.arrivals.arrival(number, begun) for number in numbers])
 
 
 async def _measure(settings: Settings, lanes: _Lanes) -> Figures:
     async with opened(settings) as databases:
-        store = Store(databases)
-        lanes.began, used = time.perf_counter(), time.process_time()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(LANES):
-                group.create_task(lanes.run(store))
-        spent, took = time.process_time() - used, time.perf_counter() - lanes.began
-    window = lanes.window
-    measured = Measured(len(lanes.waited), window.seconds, lanes.waited, spent * window.seconds / took)
-    return {**measured.figures(), "batch": len(lanes.waited) / max(1, lanes.batches)}
+        tally = await lanes.measure(Store(databases))
+    return {**tally.measured().figures(), "batch": tally.done / tally.pieces}
 
 
 def _waits(size: Size) -> list[int]:

@@ -14,6 +14,7 @@ from benchmarks.picture import Bars, Lines
 from benchmarks.regions.arrivals import Arrivals
 from benchmarks.regions.figures import Measured, Zipf, knee, medians, percentile
 from benchmarks.regions.links import Links
+from benchmarks.regions.load import LONGEST, Tally, Window
 from benchmarks.regions.stack import tune
 from benchmarks.regions.watch import Sample, last_before, rate, since, taken_over, value_of
 from deploy.local.ports import choose
@@ -94,6 +95,26 @@ def test_a_tuned_pooler_has_other_settings_and_more_databases():
     assert tuned.endswith("max_db_connections = 9\n")
     assert tuned.index("streams-west = host=w") < tuned.index("* = host=h")
     assert tune(text, {}, {}) == text
+
+
+def test_a_window_counts_what_ends_in_it():
+    tally = Tally(Window(1, 2), began=10, least=1)
+    for now in (10.5, 11.5, 12.0, 12.9, 13.5, 13.6):
+        tally.add(now, 5, [now - 10])
+    found = tally.measured()
+    assert not tally.open
+    assert (found.done, found.seconds) == (15, 2)
+    assert found.durations == pytest.approx([1.5, 2.0, 2.9])
+
+
+def test_a_window_that_has_seen_too_little_grows_but_not_for_ever():
+    tally = Tally(Window(0, 1), began=0, least=2)
+    for now in (3.0, 4.0, 5.0):
+        tally.add(now, 1, [now])
+    assert (tally.measured().done, tally.measured().seconds) == (2, 4.0)
+    tally = Tally(Window(0, 1), began=0, least=100)
+    tally.add(LONGEST + 1.0, 1, [1.0])
+    assert not tally.open
 
 
 def sample(at: float, steps: int, partitions: int = 4) -> Sample:
