@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.regions.experiment import Experiment, Section, Size
-from benchmarks.regions.figures import medians
+from benchmarks.regions.figures import Figures, medians
 from benchmarks.regions.rounds import Rounds
 from benchmarks.requests.report import machine
 from deploy.local.layout import PROJECT
@@ -57,7 +58,7 @@ class Report:
     def document(self) -> dict[str, Any]:
         """Everything as JSON holds it."""
         runs = {
-            name: [{"cell": cell, "rounds": found} for cell, found in rounds.items()]
+            name: [{"cell": cell, "rounds": [_plain(one) for one in found]} for cell, found in rounds.items()]
             for name, rounds in self.rounds.items()
         }
         sections = {
@@ -83,6 +84,11 @@ class Report:
         for name, section in self.sections():
             for suffix, chart in section.charts.items():
                 _picture(name, suffix).write_text(chart.draw(), encoding="utf-8")
+
+
+def _plain(figures: Figures) -> dict[str, float | None]:
+    """As JSON holds it, which has no NaN."""
+    return {name: None if math.isnan(value) else value for name, value in figures.items()}
 
 
 def _picture(name: str, suffix: str) -> Path:

@@ -23,6 +23,7 @@ from deploy.chaos.proof import await_recovery, await_the_end, verified
 from deploy.chaos.readings import Readings
 from deploy.chaos.system import System
 from deploy.local import REGIONS, Stack
+from streams_app.databases.breaker import Breaker
 
 # Requests a second: with all parts on a small machine they leave room to catch up.
 RATE: Final = 20.0
@@ -178,10 +179,10 @@ _DONE: Final = (
     "beside the same ratio of the requests written there; for the worker, of all."
 )
 _ADVICE: Final = (
-    "The breaker's 3 s of failures, then a probe each second: a shorter time would park work at every restart of a "
-    "pooler, a longer one would hold up batches that also have work elsewhere. The session time-out decides how long "
-    "the partitions of a dead worker wait (6 s here, 10 s by default); much below that, pauses of a busy machine look "
-    "like deaths."
+    f"The breaker's {Breaker().open_after:g} s of failures, then a probe each second: a shorter time would park work "
+    "at every restart of a pooler, a longer one would hold up batches that also have work elsewhere. The session "
+    "time-out decides how long the partitions of a dead worker wait (6 s here, 10 s by default); much below that, "
+    "pauses of a busy machine look like deaths."
 )
 
 
@@ -189,12 +190,11 @@ def _shows(results: Results, names: list[str]) -> str:
     own = [results[name,] for name in names if name != WORKER]
     words = []
     if own:
+        most = max(one["drained"] for one in own)
         words.append(
-            f"A region that fails is noticed after {min(one['noticed'] for one in own):.1f} to "
-            f"{max(one['noticed'] for one in own):.1f} s, and its work is drained at most "
-            f"{max(one['drained'] for one in own):.1f} s after the cause is gone; the other regions keep "
-            f"{min(one['kept'] for one in own):.2f} to {max(one['kept'] for one in own):.2f} of their rate meanwhile, "
-            f"with {min(one['load'] for one in own):.2f} to {max(one['load'] for one in own):.2f} of their load."
+            f"A region that fails is noticed after {_range(own, 'noticed', 1)} s, and its work is drained at most "
+            f"{most:.1f} s after the cause is gone; the other regions keep {_range(own, 'kept', 2)} of their rate "
+            f"meanwhile, with {_range(own, 'load', 2)} of their load."
         )
     if WORKER in names:
         killed = results[WORKER,]
@@ -204,3 +204,9 @@ def _shows(results: Results, names: list[str]) -> str:
             "of the dead one wait for its session to time out."
         )
     return " ".join([*words, "In the end every request had ended, and verify found none lost, doubled or disordered."])
+
+
+def _range(figures: list[Figures], name: str, digits: int) -> str:
+    """Least and most of those that were seen."""
+    values = [one[name] for one in figures if not math.isnan(one[name])]
+    return f"{min(values):.{digits}f} to {max(values):.{digits}f}" if values else "–"
