@@ -13,7 +13,7 @@ import psycopg
 
 from streams_app.databases import Databases, Statements
 from streams_app.databases.connecting import Connection, configure, connect_arguments
-from streams_app.settings import Settings
+from streams_app.settings import DatabaseSettings, Settings
 from streams_app.systems.requests.model import Context, Decision, Head, Status, Transition
 from streams_app.systems.requests.store import RequestKey, Store
 
@@ -124,6 +124,9 @@ class Lonely(Databases):
 
 class Within:
     """Stands in for Databases inside one transaction: everything that a store does happens in it."""
+
+    #: A conflict ends the transaction, which is made again as a whole by who began it.
+    settings = DatabaseSettings(retry_timeout=0)
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
