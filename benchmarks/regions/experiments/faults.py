@@ -22,8 +22,10 @@ from deploy.chaos.faults.parts import DatabaseRestarted, PoolerKilled
 from deploy.chaos.proof import await_recovery, await_the_end, verified
 from deploy.chaos.readings import Readings
 from deploy.chaos.system import System
+from deploy.demo.run import ENVIRONMENT
 from deploy.local import REGIONS, Stack
 from streams_app.databases.breaker import Breaker
+from streams_app.settings import DatabaseSettings, Settings
 
 # Requests a second: with all parts on a small machine they leave room to catch up.
 RATE: Final = 20.0
@@ -179,10 +181,13 @@ _DONE: Final = (
     "beside the same ratio of the requests written there; for the worker, of all."
 )
 _ADVICE: Final = (
-    f"The breaker's {Breaker().open_after:g} s of failures, then a probe each second: a shorter time would park work "
-    "at every restart of a pooler, a longer one would hold up batches that also have work elsewhere. The session "
-    "time-out decides how long the partitions of a dead worker wait (6 s here, 10 s by default); much below that, "
-    "pauses of a busy machine look like deaths."
+    "The defaults. Who wants a connection of a region that is away waits for it up to database.pool_timeout "
+    f"({DatabaseSettings().pool_timeout:g} s) before that counts as a failure; the breaker's {Breaker().open_after:g} "
+    "s are over by then, so it opens at the first one and the region's work is parked. A shorter pool_timeout would be "
+    "noticed sooner, and would park work at every short queue for connections. The session time-out decides how long "
+    f"the partitions of a dead worker wait ({ENVIRONMENT['STREAMS_SESSION_TIMEOUT']} s here, "
+    f"{Settings.model_fields['session_timeout'].default:g} s by default); much below that, pauses of a busy machine "
+    "look like deaths."
 )
 
 
