@@ -12,7 +12,8 @@ from streams_app.errors import MISCONFIGURED
 _STEPS = {
     "25006": "the server only reads: let the region's pooler point at the primary",
     "28000": "the server lets nobody in under this name: see `database.*_user` and the server's pg_hba.conf",
-    "28P01": "set the right password in STREAMS_DATABASE__APP_PASSWORD or the file of database.app_password_file",
+    "08001": "nobody answers there: is it running? (`make up` starts the local stack)",
+    "28P01": "set the right password: STREAMS_DATABASE__APP_PASSWORD or database.app_password_file (OWNER, READONLY)",
     "3D000": "create the database, or name the right one in STREAMS_DATABASE__NAME",
     "42501": "grants are missing: run `faust -A streams_app migrate`",
     "42703": "the tables are of another version: run `faust -A streams_app migrate`",
@@ -25,10 +26,14 @@ _STEPS = {
 }
 # A refused connection has no SQLSTATE of its own in libpq, only these words.
 _WORDS = (
+    (re.compile(r"Connection refused|timeout expired|could not translate host name"), "08001"),
     (re.compile(r"password authentication failed|SASL authentication failed|no such user"), "28P01"),
     (re.compile(r"role .* does not exist|no pg_hba\.conf entry"), "28000"),
     (re.compile(r"database .* does not exist|no such database"), "3D000"),
-    (re.compile(r"too many clients|remaining connection slots|no more connections allowed"), "53300"),
+    (
+        re.compile(r"too many clients|too many connections|remaining connection slots|no more connections allowed"),
+        "53300",
+    ),
     (re.compile(r"No space left on device"), "53100"),
     (re.compile(r"the database system is (starting up|shutting down|in recovery mode)"), "57P03"),
 )

@@ -246,8 +246,9 @@ def _absolute(table: dict[str, Any], base: Path) -> None:
 def _explain(item: Any) -> str:
     path = [str(part) for part in item["loc"]]
     name = ".".join(path) or "settings"
+    said = str(item["msg"]).removeprefix("Value error, ")
     variable = "STREAMS_" + "__".join(path).upper()
     value = "(secret)" if "password" in name else repr(item["input"])
     if not path or isinstance(item["input"], dict):
-        return f"{name}: {item['msg']}"
-    return f"{name} ({variable}) = {value}: {item['msg']}"
+        return f"{name}: {said}"
+    return f"{name} ({variable}) = {value}: {said}"

@@ -63,7 +63,7 @@ def asynchronous(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Call
         except (SettingsError, StartError) as error:
             raise click.ClickException(str(error)) from None
         except PoolTimeout as error:
-            raise click.ClickException(f"a database does not answer ({error}); is the stack up? (`make up`)") from None
+            raise click.ClickException(f"a database does not answer: {error}") from None
         except psycopg.OperationalError as error:
             raise click.ClickException(f"a database does not answer: {explain(error)}") from None
         except psycopg.Error as error:

@@ -48,7 +48,7 @@ async def verify_command(system: str, samples: int, grace: float, as_json: bool)
     except (SettingsError, StartError, WorkflowError) as error:
         raise CannotVerify(str(error)) from None
     except psycopg.OperationalError as error:
-        raise CannotVerify(f"a database does not answer, is the stack up? {explain(error)}") from None
+        raise CannotVerify(f"a database does not answer: {explain(error)}") from None
     except psycopg.Error as error:
         raise CannotVerify(f"a database refuses: {explain(error)}") from None
     if as_json:

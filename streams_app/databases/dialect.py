@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -65,7 +65,9 @@ class CockroachDB:
     def migrating(self, connection: psycopg.Connection) -> Iterator[None]:
         """Take the row, or wait until its holder gives it back or its lease runs out."""
         holder = secrets.token_hex(8)
-        connection.execute(SQL["create_lease"])
+        # Two that make it at once: IF NOT EXISTS looks before the other one has made it.
+        with suppress(psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
+            connection.execute(SQL["create_lease"])
         deadline = time.monotonic() + self.wait
         while not connection.execute(SQL["take_lease"], {"holder": holder, "seconds": self.lease}).fetchall():
             if time.monotonic() > deadline:

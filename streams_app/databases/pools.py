@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,9 @@ from streams_app.databases.fences import current, pass_fence
 from streams_app.databases.regions import Regions
 from streams_app.errors import RegionUnavailableError, SettingsError, is_outage
 from streams_app.settings import DatabaseSettings, Role, Settings
+
+# The pool's own log says the same again at every attempt; whoever waits for a connection says it, with the next step.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 IDLE_TIMEOUT_MS = 5_000
 # Seconds after which an attempt to connect is given up, and the next caller begins another one. The pool doubles the
@@ -62,7 +66,10 @@ class Pool:
         if failure is not None:
             return f"no connection: {explain(failure)}"
         most, seconds = self.connections.max_size, self.connections.timeout
-        return f"all {most} connections were taken for {seconds:g} s; see database.pool_max"
+        return (
+            f"none of the {most} connections was free within {seconds:g} s: they wait for the pooler, whose log says "
+            "why when its database gives it none; else raise database.pool_max"
+        )
 
     async def probe(self) -> None:
         """Open a connection of its own, and close it. Raises what psycopg raises."""
@@ -77,6 +84,8 @@ class Databases:
         self.regions = Regions({name: region.localities for name, region in settings.regions.items()})
         self.settings = settings.database
         self._breakers = {name: Breaker() for name in settings.regions}
+        # A server that only reads, or whose disk is full, answers every read: its transactions are counted apart.
+        self._writes = {name: Breaker() for name in settings.regions}
         places = {name: settings.pooler_of(name, role) for name in settings.regions}
         shared = {
             place: Pool(settings.database, place, role, f"{name}-{role}") for name, place in reversed(places.items())
@@ -110,20 +119,12 @@ class Databases:
         Raises RegionUnavailableError at once while the region's breaker is open, TimeoutError when the block takes
         longer than `region_timeout`: a network that swallows everything must not hold anybody for ever.
         """
-        breaker, began = self._breakers[region], time.monotonic()
-        if not breaker.allows(began):
-            raise RegionUnavailableError(region)
-        try:
-            async with (
-                asyncio.timeout(self.settings.region_timeout),
-                self._pools[region].connection(region) as connection,
-            ):
-                yield connection
-        except Exception as error:
-            if is_outage(error):
-                breaker.failed(began, time.monotonic())
-            raise
-        breaker.succeeded()
+        async with (
+            _watched(self._breakers[region], region),
+            asyncio.timeout(self.settings.region_timeout),
+            self._pools[region].connection(region) as connection,
+        ):
+            yield connection
 
     @asynccontextmanager
     async def transaction(self, region: str) -> AsyncIterator[Connection]:
@@ -133,7 +134,11 @@ class Databases:
         `transactions.in_transaction` does this again when the database asks for it.
         """
         guarded, claimed = current(), {}
-        async with self.connection(region) as connection, connection.transaction():
+        async with (
+            _watched(self._writes[region], region),
+            self.connection(region) as connection,
+            connection.transaction(),
+        ):
             async with connection.pipeline():
                 for statement in _first_statements(self.settings):
                     await connection.execute(statement)
@@ -148,13 +153,29 @@ class Databases:
         await self._pools[region].probe()
 
     def is_down(self, region: str) -> bool:
-        """Whether the region's breaker is open."""
-        return self._breakers[region].is_open
+        """Whether a breaker of the region is open."""
+        return self._breakers[region].is_open or self._writes[region].is_open
 
     def stats(self) -> dict[str, dict[str, int]]:
         """Figures of every pool (psycopg_pool's names), by the first region that uses it."""
         first = {pool: region for region, pool in reversed(self._pools.items())}
         return {region: pool.connections.get_stats() for pool, region in first.items()}
+
+
+@asynccontextmanager
+async def _watched(breaker: Breaker, region: str) -> AsyncIterator[None]:
+    """The block is an attempt that `breaker` allows, and hears the end of. Raises RegionUnavailableError."""
+    began = time.monotonic()
+    if not breaker.allows(began):
+        raise RegionUnavailableError(region)
+    try:
+        yield
+    except Exception as error:
+        # What was not even tried says nothing new.
+        if is_outage(error) and not isinstance(error, RegionUnavailableError):
+            breaker.failed(began, time.monotonic())
+        raise
+    breaker.succeeded()
 
 
 def _first_statements(settings: DatabaseSettings) -> list[bytes]:

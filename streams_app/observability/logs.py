@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from streams_app.errors import StartError
+
 FIELDS = ("request_id", "region", "topic", "partition", "offset")
 _NUMBER = re.compile(r"\d+")
 
@@ -75,6 +77,14 @@ class RateLimit(logging.Filter):
         return count < self._most
 
 
+class SaidAlready(logging.Filter):
+    """Holds back the stack of calls of a StartError: its one sentence was logged, and the calls add nothing to it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record may pass."""
+        return not (record.exc_info and record.exc_info[0] and issubclass(record.exc_info[0], StartError))
+
+
 def logging_config(log_format: str) -> dict[str, Any]:
     """A logging configuration (dictConfig) for Faust's worker."""
     formatter = JsonFormatter if log_format == "json" else TextFormatter
@@ -82,16 +92,17 @@ def logging_config(log_format: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"default": {"()": formatter}},
-        "filters": {"rate": {"()": RateLimit}},
-        "handlers": {"default": {"class": "logging.StreamHandler", "formatter": "default", "filters": ["rate"]}},
+        "filters": {"rate": {"()": RateLimit}, "said": {"()": SaidAlready}},
+        "handlers": {
+            "default": {"class": "logging.StreamHandler", "formatter": "default", "filters": ["said", "rate"]}
+        },
         "root": {"handlers": ["default"], "level": "INFO"},
         "loggers": {
             # It warns whenever a commit takes longer than the pause between commits.
             "mode.timers": {"level": "ERROR"},
+            # The same again at every attempt; whoever waits for a connection says it, with the next step.
+            "psycopg.pool": {"level": "ERROR"},
             # These speak of every rebalance step; their warnings are enough.
-            **{
-                name: {"level": "WARNING"}
-                for name in ("aiokafka", "faust.tables.recovery", "faust.transport", "mode", "psycopg.pool")
-            },
+            **{name: {"level": "WARNING"} for name in ("aiokafka", "faust.tables.recovery", "faust.transport", "mode")},
         },
     }

@@ -19,3 +19,6 @@ BEGIN
     END IF;
 END
 $$;
+
+-- A reader that is given more rights by mistake still cannot write.
+ALTER ROLE streams_readonly SET default_transaction_read_only = on;

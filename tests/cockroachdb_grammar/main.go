@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/cockroachdb-parser/pkg/sql/parser"
-	// Registers PL/pgSQL: without it a DO statement crashes the parser.
-	_ "github.com/cockroachdb/cockroachdb-parser/pkg/sql/plpgsql/parser"
+	// Also registers PL/pgSQL: without it a DO statement crashes the parser.
+	plpgsql "github.com/cockroachdb/cockroachdb-parser/pkg/sql/plpgsql/parser"
 	"github.com/cockroachdb/cockroachdb-parser/pkg/sql/sem/tree"
 )
 
@@ -61,7 +61,8 @@ func split(text string) []statement {
 	return found
 }
 
-// check parses one statement, and the body of a function in it, which the parser itself passes over.
+// check parses one statement, the body of a function in it, which the parser itself passes over, and looks at the
+// options of a changefeed, which it takes as they come.
 func check(sql string) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -73,9 +74,14 @@ func check(sql string) (err error) {
 		return err
 	}
 	for _, s := range statements {
-		if routine, ok := s.AST.(*tree.CreateRoutine); ok {
-			if err := checkBody(routine); err != nil {
+		switch statement := s.AST.(type) {
+		case *tree.CreateRoutine:
+			if err := checkBody(statement); err != nil {
 				return fmt.Errorf("in the function: %w", err)
+			}
+		case *tree.CreateChangefeed:
+			if err := checkChangefeed(statement); err != nil {
+				return err
 			}
 		}
 	}
@@ -83,11 +89,19 @@ func check(sql string) (err error) {
 }
 
 func checkBody(routine *tree.CreateRoutine) error {
+	language, body := tree.RoutineLangSQL, ""
 	for _, option := range routine.Options {
-		if body, ok := option.(tree.RoutineBodyStr); ok {
-			_, err := parser.Parse(string(body))
-			return err
+		switch value := option.(type) {
+		case tree.RoutineLanguage:
+			language = value
+		case tree.RoutineBodyStr:
+			body = string(value)
 		}
 	}
-	return nil
+	if language == tree.RoutineLangPLpgSQL {
+		_, err := plpgsql.Parse(body)
+		return err
+	}
+	_, err := parser.Parse(body)
+	return err
 }

@@ -97,7 +97,7 @@ class PostgresStage:
             columns |= {"action_state_link_id": head.link_id, "status_id": int(head.status)}
             await self._insert(region, "request_status_head", columns)
         for link in links:
-            columns = {"request_id": request.request_id} | _columns(link, "account_id", "role", "allocation_pct")
+            columns = key | _columns(link, "account_id", "role", "allocation_pct")
             await self._insert(region, "request_account_link", columns)
         for trade in trades:
             names = ("trade_id", "account_id", "symbol", "side", "quantity", "price", "currency")

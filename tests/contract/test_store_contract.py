@@ -39,8 +39,8 @@ NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 REGION = "us-central"
 LOCALITIES = {"us-east": (0, 9), "us-central": (10, 19), "us-west": (20, 29)}
 TABLES = (
-    "account_info, request_info, request_account_link, trade_info, request_event_log, request_status_head, "
-    "request_signal"
+    "account_info, account_number_claim, request_info, request_account_link, trade_info, request_event_log, "
+    "request_status_head, request_signal"
 )
 WORKFLOWS = Path(__file__).parents[2] / "config" / "workflows.toml"
 VALIDATE, REVIEW, APPROVAL, UPDATE = 2001, 2002, 2003, 2004

@@ -110,7 +110,7 @@ async def _write(databases: Databases, region: str, story: Story) -> None:
                 "VALUES (%s, %s, 'An account', %s, %s, %s, %s, %s, %s)",
                 (
                     account_id,
-                    f"{story.name} {number}",
+                    f"{region} {story.name} {number}",
                     "PENDING" if pending else "ACTIVE",
                     *([None] * 4 if pending else ["Growth", "USD", "LOW", "EMAIL"]),
                     [] if pending else ["API", "VIEW"],
@@ -132,7 +132,8 @@ async def _write(databases: Databases, region: str, story: Story) -> None:
         for account_id, share in zip(everyone, shares, strict=True):
             role = "PRIMARY" if share is None else "LINKED"
             await connection.execute(
-                "INSERT INTO request_account_link VALUES (%s, %s, %s, %s)", (row.request_id, account_id, role, share)
+                "INSERT INTO request_account_link VALUES (%s, %s, %s, %s, %s)",
+                (row.locality, row.request_id, account_id, role, share),
             )
         for number in range(story.trades):
             await connection.execute(

@@ -38,6 +38,12 @@ def debezium(row: dict[str, Any] | None, op: str = "u", before: dict[str, Any] |
     return orjson.dumps({"before": before, "after": row, "op": op, "source": source, "ts_ms": 1})
 
 
+def cockroachdb(request_id: str, locality: int) -> bytes:
+    """A change as CockroachDB sends it."""
+    row = {"locality": locality, "request_id": request_id, "request_type_id": 2, "request_status_id": 1}
+    return orjson.dumps({"after": row, "updated": "1701102296662969433.0000000000"})
+
+
 def messages() -> list[Bad]:
     """One message of each kind of bad input."""
     ids = [str(uuid4()) for _ in range(20)]
@@ -68,6 +74,8 @@ def messages() -> list[Bad]:
         Bad("null_value", REQUEST_SIGNALS.name, b"", None),
         Bad("unexpected_delete", new, ids[10].encode(), debezium(None, "d", {"request_id": ids[10], "locality": 3})),
         Bad("key_mismatch", status, ids[11].encode(), debezium({"request_id": ids[12], **link})),
+        Bad("unknown_region", new, b'["us-north", 11, "%s"]' % ids[14].encode(), cockroachdb(ids[14], 11)),
+        Bad("wrong_region", new, b'["us-west", 11, "%s"]' % ids[15].encode(), cockroachdb(ids[15], 11)),
         Bad("too_deep", new, ids[13].encode(), b'{"after":' + b'{"a":' * 200 + b"1" + b"}" * 201),
     ]
 

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid5
 
 import psycopg
 import pytest
 from click.testing import CliRunner
 
+from deploy.local import Stack
 from streams_app.commands.verify import verify_command
 from streams_app.databases import Databases
 from streams_app.databases.connecting import connect_arguments
@@ -24,6 +26,7 @@ from streams_app.systems.requests.verify import verify
 from streams_app.systems.requests.verify_checks import CHECKS
 from streams_app.systems.requests.workflow import WorkflowBook
 from streams_app.verification import Report
+from tests.fix_stack import administrator
 from tests.integration.histories import STORIES, make_world, row_of
 from tests.integration.plants import PLANTS, Plant
 
@@ -32,6 +35,7 @@ pytestmark = pytest.mark.stack
 TABLES = (
     "request_action_state_link",
     "account_info",
+    "account_number_claim",
     "request_info",
     "request_account_link",
     "trade_info",
@@ -65,7 +69,13 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(fresh_settings: Settings, book: WorkflowBook) -> World:
+def world(fresh_settings: Settings, book: WorkflowBook, stack: Stack) -> World:
+    # As tables_sql/postgres/roles.sql has it: `verify` only reads, and every test here proves it.
+    for region in fresh_settings.regions.values():
+        with administrator(fresh_settings, stack, region.server) as connection:
+            name = fresh_settings.database.name
+            statement = f"ALTER ROLE streams_readonly IN DATABASE {name} SET default_transaction_read_only = on"
+            connection.execute(statement.encode())
     made = asyncio.run(_make(fresh_settings, book))
     for region in fresh_settings.regions:
         with owner(fresh_settings, region) as connection:
@@ -83,6 +93,9 @@ async def _make(settings: Settings, book: WorkflowBook) -> World:
         for story in STORIES:
             row = row_of(databases, "us-east", story.name)
             names |= {story.name: row.request_id, f"{story.name}_account": row.account_id}
+            # Of the first trade and the first signal, where the story has them.
+            names |= {f"{story.name}_trade": uuid5(row.request_id, "0")}
+            names |= {f"{story.name}_{kind.value}": uuid5(row.request_id, kind) for kind in story.signals}
         making, meanwhile = asyncio.create_task(make_world(databases, book)), []
         while not making.done():
             # One story begins four days ago, so that its deadline has passed.
@@ -153,6 +166,14 @@ async def test_a_violation_is_found(plant: Plant, broken: World, book: WorkflowB
     assert plant.region in {word for sample in finding.samples for word in sample.region.split(" and ")}
     assert report.totals[finding.check.harm] >= finding.violations
     assert not report.clean
+
+
+async def test_a_reader_cannot_write_even_where_it_may(world: World) -> None:
+    with owner(world.settings, "us-east") as connection:
+        connection.execute("GRANT UPDATE ON trade_info TO streams_readonly")
+    async with Databases(world.settings, "readonly") as databases, databases.connection("us-east") as reader:
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            await reader.execute("UPDATE trade_info SET status_id = 1")
 
 
 def test_every_check_has_a_violation_that_it_finds() -> None:

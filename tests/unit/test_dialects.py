@@ -1,53 +1,120 @@
-"""Both SQL dialects describe the same tables: names, columns, indexes and grants."""
+"""Both SQL dialects describe the same tables, constraints, indexes and rights; differences are named with reasons."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-TABLES_SQL = Path(__file__).parents[2] / "tables_sql"
-# CockroachDB alone: the region that a row is homed in, and the order that its indexes cannot be read backwards for.
-COCKROACHDB_COLUMNS = {"computed_region"}
+from tests.unit.dialects import DIALECTS, MIGRATIONS, Table, grants, roles, tables, text
+
+# CockroachDB alone: the region that a row is homed in.
+REGION_COLUMN = "computed_region"
+# CockroachDB alone: PostgreSQL reads the primary key backwards as fast as forwards.
 COCKROACHDB_INDEXES = {"request_event_log_latest"}
 # PostgreSQL alone: what Debezium needs.
 POSTGRES_TABLES = {"debezium_heartbeat"}
+# The same empty array, which CockroachDB wants to know the type of.
+OTHER_DEFAULTS = {("account_info", "permissions"): {"'{}'", "array[]:::string[]"}}
+# CockroachDB's pooler may log in as one user for all.
+COCKROACHDB_ROLES = {"pgb"}
+# PostgreSQL grants reading by ALL TABLES, which is more than a changefeed needs.
+MORE_FOR_REPLICATION = {MIGRATIONS, "delivery_fence"}
+APPEND_ONLY = {"request_event_log", "request_signal", "request_account_link", "account_number_claim"}
+
+POSTGRES, COCKROACHDB = (tables(dialect) for dialect in DIALECTS)
+SHARED = sorted(set(POSTGRES) - POSTGRES_TABLES)
 
 
-def text(dialect: str) -> str:
-    files = sorted((TABLES_SQL / dialect).glob("*/[0-9][0-9][0-9]_*.sql"))
-    return "\n".join(re.sub(r"--.*", "", path.read_text(encoding="utf-8")) for path in files)
+def both(table: str) -> tuple[Table, Table]:
+    return POSTGRES[table], COCKROACHDB[table]
 
 
-def tables(dialect: str) -> dict[str, set[str]]:
-    found = {}
-    for name, body in re.findall(r"CREATE TABLE (\w+) \((.*?)^\)", text(dialect), re.DOTALL | re.MULTILINE):
-        found[name] = set(re.findall(r"^    ([a-z]\w*) ", body, re.MULTILINE))
-    return found
+def test_tables() -> None:
+    assert len(SHARED) == 14
+    assert set(SHARED) == set(COCKROACHDB)
 
 
-def indexes(dialect: str) -> set[str]:
-    return set(re.findall(r"\bINDEX (\w+)", text(dialect)))
+def test_columns() -> None:
+    for table in SHARED:
+        one, other = both(table)
+        assert list(one.columns) == [name for name in other.columns if name != REGION_COLUMN], table
+        for name, column in one.columns.items():
+            twin = other.columns[name]
+            if (allowed := OTHER_DEFAULTS.get((table, name))) is not None:
+                assert {column.default, twin.default} == allowed
+            else:
+                assert column.default == twin.default, (table, name)
+            for what in ("type", "nullable", "check", "refers_to", "computed"):
+                assert getattr(column, what) == getattr(twin, what), (table, name, what)
 
 
-def grants(dialect: str, right: str) -> set[str]:
-    found: set[str] = set()
-    for names in re.findall(rf"GRANT {right} ON (?:TABLE )?([\w\s,]+?)\s+TO streams_app;", text(dialect)):
-        found |= set(re.split(r",\s*", names))
-    return found
-
-
-def test_tables_and_columns() -> None:
-    postgres, cockroachdb = tables("postgres"), tables("cockroachdb")
-    assert len(cockroachdb) == 13
-    assert {name: columns for name, columns in postgres.items() if name not in POSTGRES_TABLES} == {
-        name: columns - COCKROACHDB_COLUMNS for name, columns in cockroachdb.items()
-    }
+def test_keys_and_unique_constraints() -> None:
+    for table in SHARED:
+        one, other = both(table)
+        assert one.primary_key == other.primary_key != (), table
+        assert one.unique == other.unique, table
 
 
 def test_indexes() -> None:
-    assert indexes("postgres") == indexes("cockroachdb") - COCKROACHDB_INDEXES
+    for table in SHARED:
+        one, other = both(table)
+        assert one.indexes == {n: i for n, i in other.indexes.items() if n not in COCKROACHDB_INDEXES}, table
 
 
-def test_rights_of_the_application() -> None:
-    for right in ("INSERT", "UPDATE"):
-        assert grants("postgres", right) == grants("cockroachdb", right) != set()
+def test_every_key_of_a_regional_table_begins_with_the_locality() -> None:
+    regional = [table for table in COCKROACHDB.values() if "locality" in table.columns]
+    assert len(regional) == 8
+    for table in regional:
+        assert REGION_COLUMN in table.columns
+        assert {key[0] for key in (table.primary_key, *table.unique)} == {"locality"}
+
+
+def test_every_table_has_a_place() -> None:
+    sql = text("cockroachdb")
+    assert sql.count("LOCALITY GLOBAL") == 5
+    assert sql.count(f"LOCALITY REGIONAL BY ROW AS {REGION_COLUMN}") == len(COCKROACHDB) - 5
+
+
+def test_roles() -> None:
+    assert roles("postgres") == roles("cockroachdb") - COCKROACHDB_ROLES
+    for dialect in DIALECTS:
+        read_only = "ALTER ROLE streams_readonly SET default_transaction_read_only = on"
+        assert read_only in text(dialect, "roles.sql")
+
+
+def test_rights() -> None:
+    postgres, cockroachdb = grants("postgres"), grants("cockroachdb")
+    for role in ("streams_app", "streams_readonly"):
+        for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+            given = postgres.get((role, right), set()) - POSTGRES_TABLES
+            assert given == cockroachdb.get((role, right), set()), (role, right)
+    assert cockroachdb["streams_app", "INSERT"] >= APPEND_ONLY
+    reads = postgres["streams_replication", "SELECT"] - POSTGRES_TABLES - MORE_FOR_REPLICATION
+    assert reads == cockroachdb["streams_replication", "SELECT"]
+
+
+def test_the_pooler_has_the_rights_of_the_application() -> None:
+    given = grants("cockroachdb")
+    assert {right: names for (role, right), names in given.items() if role == "pgb"} == {
+        right: names for (role, right), names in given.items() if role == "streams_app"
+    }
+
+
+def test_nobody_changes_an_append_only_table() -> None:
+    for dialect in DIALECTS:
+        for (role, right), names in grants(dialect).items():
+            assert right not in ("UPDATE", "DELETE", "TRUNCATE", "ALL") or not names & APPEND_ONLY, (
+                dialect,
+                role,
+                right,
+            )
+
+
+def test_the_sample_data_is_the_same() -> None:
+    one, other = (text(dialect, "requests/sample_data.sql") for dialect in DIALECTS)
+    paths = [re.findall(r"VALUES (.*?) AS p \(", sql) for sql in (one, other)]
+    assert len(paths[0]) == 1
+    assert paths[0] == paths[1]
+    written = [re.findall(r"INSERT INTO (\w+) \((.*?)\)", sql) for sql in (one, other)]
+    assert len(written[0]) == 8
+    assert written[0] == written[1]
+    assert all(count in sql for sql in (one, other) for count in ("generate_series(1, 10000)", "a.n <= 1000"))

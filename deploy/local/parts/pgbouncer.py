@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from ..errors import StackError
-from ..layout import APP, READONLY, TEMPLATES
+from ..layout import APP, DATABASE, READONLY, REGIONS, TEMPLATES
 from ..ports import HOST
 from ..processes import service_environment
 from ..templates import render
@@ -43,12 +43,16 @@ class PgBouncer(Part):
         values = {
             "server_host": HOST,
             "server_port": str(self.site.ports[self.server]),
+            "all_regions": "\n".join(self._alias(region) for region in REGIONS),
             "listen_host": HOST,
             "listen_port": str(self.site.ports[self.name]),
             "stats_user": READONLY,
             "auth_file": str(self.folder / "userlist.txt"),
         }
         write_private(self.folder / "pgbouncer.ini", render(template, values), self.user)
+
+    def _alias(self, region: str) -> str:
+        return f"{DATABASE}-{region} = host={HOST} port={self.site.ports[f'postgres-{region}']} dbname={DATABASE}"
 
     def command(self) -> list[str]:
         """The pooler with its configuration."""

@@ -47,7 +47,7 @@ class RequestsHandler:
             return None
         if change.op is Op.DELETE:
             raise Rejected("unexpected_delete", "rows of requests are never deleted")
-        request_key(change)
+        self._check_region(change, request_key(change))
         row = change.after or {}
         self._check_codes(row)
         # request_info follows the head: its later changes are our own, and ask for nothing.
@@ -55,6 +55,18 @@ class RequestsHandler:
             return None
         # Only the heads are numbered; the other feeds' log positions do not compare with those numbers.
         return change if sequence_number(change) is not None else replace(change, version=None)
+
+    def _check_region(self, change: Change, key: RequestKey) -> None:
+        """CockroachDB puts the row's home before the other columns of its key."""
+        if len(change.key_parts) < 3:
+            return
+        home, expected = change.key_parts[-3], self._regions.of(key.locality)
+        if home != expected:
+            known = home in self._regions.names
+            raise Rejected(
+                "wrong_region" if known else "unknown_region",
+                f"region {str(home)[:40]!r}, expected {expected!r} for locality {key.locality}",
+            )
 
     def _check_codes(self, row: dict[str, Any]) -> None:
         type_id, link_id = row.get("request_type_id"), row.get("action_state_link_id")

@@ -21,9 +21,9 @@ SELECT r.request_id, r.locality, r.request_type_id, r.primary_account_id, r.requ
   LEFT JOIN request_status_head h ON h.locality = k.locality AND h.request_id = k.request_id;
 
 -- name: load_links
-SELECT request_id, account_id, role, allocation_pct
-  FROM request_account_link
- WHERE request_id = ANY(%(request_ids)s::uuid[]);
+SELECT l.request_id, l.account_id, l.role, l.allocation_pct
+  FROM unnest(%(localities)s::int2[], %(request_ids)s::uuid[]) AS k (locality, request_id)
+  JOIN request_account_link l ON l.locality = k.locality AND l.request_id = k.request_id;
 
 -- name: load_trades
 SELECT t.request_id, t.trade_id, t.account_id, t.symbol, t.side, t.quantity, t.price, t.currency, t.status_id
@@ -38,22 +38,26 @@ SELECT a.account_id, a.locality, a.account_number, a.account_name, a.strategy, a
 
 -- name: load_account_use
 -- For accounts that are asked to close: other open requests that concern them, and securities they still hold.
+-- Requests of their own have their locality; links and trades may be in any locality of the region.
 SELECT k.account_id, k.request_id,
        (SELECT count(*)
           FROM request_info r
-         WHERE r.primary_account_id = k.account_id AND r.request_id <> k.request_id AND r.request_status_id IN (1, 2))
+         WHERE r.locality = k.locality AND r.primary_account_id = k.account_id AND r.request_id <> k.request_id
+           AND r.request_status_id IN (1, 2))
        + (SELECT count(*)
             FROM request_account_link l
-            JOIN request_info r ON r.request_id = l.request_id
-           WHERE l.account_id = k.account_id AND r.primary_account_id <> k.account_id
-             AND r.request_status_id IN (1, 2)) AS open_requests,
+            JOIN request_info r ON r.locality = l.locality AND r.request_id = l.request_id
+           WHERE l.account_id = k.account_id AND l.locality = ANY(%(region_localities)s::int2[])
+             AND r.primary_account_id <> k.account_id AND r.request_status_id IN (1, 2)) AS open_requests,
        (SELECT count(*)
           FROM (SELECT 1
                   FROM trade_info t
-                 WHERE t.account_id = k.account_id AND t.status_id = 3
+                 WHERE t.account_id = k.account_id AND t.locality = ANY(%(region_localities)s::int2[])
+                   AND t.status_id = 3
                  GROUP BY t.symbol
                 HAVING sum(CASE t.side WHEN 'BUY' THEN t.quantity ELSE -t.quantity END) <> 0) p) AS open_positions
-  FROM unnest(%(account_ids)s::uuid[], %(request_ids)s::uuid[]) AS k (account_id, request_id);
+  FROM unnest(%(localities)s::int2[], %(account_ids)s::uuid[], %(request_ids)s::uuid[])
+       AS k (locality, account_id, request_id);
 
 -- name: lock_accounts
 -- Accounts that still are as they were read, held until the transaction ends; in one order, so no deadlock.
@@ -92,6 +96,15 @@ SELECT k.locality, k.request_id, k.expected_seq + 1, k.link_id, k.status_id, k.e
               %(status_ids)s::int4[], %(event_times)s::timestamptz[], %(actors)s::text[], %(metadata)s::text[],
               %(idempotency_keys)s::text[])
        AS k (locality, request_id, expected_seq, link_id, status_id, event_ts, actor, metadata, idempotency_key);
+
+-- name: find_events
+-- Which of these steps are there: what a commit did whose answer was lost.
+SELECT l.request_id
+  FROM unnest(%(localities)s::int2[], %(request_ids)s::uuid[], %(expected_seqs)s::int8[], %(idempotency_keys)s::text[])
+       AS k (locality, request_id, expected_seq, idempotency_key)
+  JOIN request_event_log l
+    ON l.locality = k.locality AND l.request_id = k.request_id AND l.seq_num = k.expected_seq + 1
+   AND l.idempotency_key = k.idempotency_key;
 
 -- name: update_requests
 UPDATE request_info r
@@ -142,7 +155,8 @@ SELECT o.locality, o.request_id
  CROSS JOIN LATERAL (
        SELECT h.locality, h.request_id
          FROM request_status_head h
-        WHERE h.action_state_link_id = k.link_id AND h.event_ts < k.before AND h.status_id IN (1, 2)
+        WHERE h.locality = ANY(%(localities)s::int2[]) AND h.action_state_link_id = k.link_id
+          AND h.event_ts < k.before AND h.status_id IN (1, 2)
         ORDER BY h.event_ts
         LIMIT %(limit)s) o;
 
@@ -150,20 +164,25 @@ SELECT o.locality, o.request_id
 -- Requests that were written without a first event, long enough ago that their change should have been seen.
 SELECT r.locality, r.request_id
   FROM request_info r
- WHERE r.request_status_id = 1 AND r.created_ts < %(before)s
+ WHERE r.locality = ANY(%(localities)s::int2[]) AND r.request_status_id = 1 AND r.created_ts < %(before)s
    AND NOT EXISTS (SELECT FROM request_status_head h WHERE h.locality = r.locality AND h.request_id = r.request_id)
  LIMIT %(limit)s;
 
 -- name: find_unheard
 -- Waiting requests with a signal that they listen for and that came long enough ago: its change went astray.
+-- LATERAL, so that the few waiting requests look for their signals, and not all signals ever sent for a request.
 SELECT h.locality, h.request_id
   FROM request_status_head h
- WHERE h.action_state_link_id = ANY(%(link_ids)s::int8[]) AND h.status_id IN (1, 2)
-   AND EXISTS (SELECT FROM request_signal s
-                 JOIN unnest(%(link_ids)s::int8[], %(kinds)s::text[]) AS k (link_id, kind) ON s.kind = k.kind
-                WHERE s.locality = h.locality AND s.request_id = h.request_id
-                  AND k.link_id = h.action_state_link_id AND s.created_ts < %(before)s
-                  AND NOT EXISTS (SELECT FROM request_event_log l
-                                   WHERE l.locality = s.locality AND l.request_id = s.request_id
-                                     AND l.idempotency_key = 'signal-' || s.signal_id::text))
+ CROSS JOIN LATERAL (
+       SELECT 1
+         FROM request_signal s
+         JOIN unnest(%(link_ids)s::int8[], %(kinds)s::text[]) AS k (link_id, kind) ON s.kind = k.kind
+        WHERE s.locality = h.locality AND s.request_id = h.request_id
+          AND k.link_id = h.action_state_link_id AND s.created_ts < %(before)s
+          AND NOT EXISTS (SELECT FROM request_event_log l
+                           WHERE l.locality = s.locality AND l.request_id = s.request_id
+                             AND l.idempotency_key = 'signal-' || s.signal_id::text)
+        LIMIT 1) AS unheard
+ WHERE h.locality = ANY(%(localities)s::int2[]) AND h.action_state_link_id = ANY(%(link_ids)s::int8[])
+   AND h.status_id IN (1, 2)
  LIMIT %(limit)s;

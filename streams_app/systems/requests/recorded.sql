@@ -18,9 +18,9 @@ SELECT s.request_id, s.signal_id, s.kind, s.actor, s.created_ts, s.payload
  ORDER BY s.request_id, s.created_ts, s.signal_id;
 
 -- name: links
-SELECT request_id, account_id, role, allocation_pct
-  FROM request_account_link
- WHERE request_id = ANY(%(request_ids)s::uuid[]);
+SELECT l.request_id, l.account_id, l.role, l.allocation_pct
+  FROM unnest(%(localities)s::int2[], %(request_ids)s::uuid[]) AS k (locality, request_id)
+  JOIN request_account_link l ON l.locality = k.locality AND l.request_id = k.request_id;
 
 -- name: trades
 -- The last column: whether the trade was moved after it was made.

@@ -16,6 +16,7 @@ from uuid import UUID, uuid5
 import orjson
 
 from streams_app.databases import Databases, Statements
+from streams_app.systems.requests.localities import localities_in
 from streams_app.systems.requests.model import SignalKind
 
 SQL = Statements(Path(__file__).with_name("signals.sql"))
@@ -115,7 +116,7 @@ async def find_locality(databases: Databases, request_id: UUID) -> int:
     Raises UnknownRequestError; or what psycopg raises, when the request may be in a region that does not answer.
     """
     answers = await asyncio.gather(
-        *(_find_in(databases, region.name, region.first, region.last, request_id) for region in databases.regions),
+        *(_find_in(databases, region, request_id) for region in databases.regions.names),
         return_exceptions=True,
     )
     for answer in answers:
@@ -127,9 +128,9 @@ async def find_locality(databases: Databases, request_id: UUID) -> int:
     raise UnknownRequestError(f"there is no request {request_id} in {', '.join(databases.regions.names)}")
 
 
-async def _find_in(databases: Databases, region: str, first: int, last: int, request_id: UUID) -> int | None:
+async def _find_in(databases: Databases, region: str, request_id: UUID) -> int | None:
     async with databases.connection(region) as connection:
-        arguments = {"localities": list(range(first, last + 1)), "request_id": request_id}
+        arguments = {"localities": localities_in(databases.regions, region), "request_id": request_id}
         row = await (await connection.execute(SQL["find_localities"], arguments)).fetchone()
         return None if row is None else int(row[0])
 

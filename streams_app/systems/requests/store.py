@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,9 @@ import orjson
 
 from streams_app.databases import Databases, Statements, locality_of
 from streams_app.databases.connecting import Connection
+from streams_app.databases.transactions import in_transaction
 from streams_app.errors import is_outage
+from streams_app.systems.requests.localities import localities_in
 from streams_app.systems.requests.model import Account, Context, Decision, RequestType
 from streams_app.systems.requests.rows import account, context, link, trade
 
@@ -52,8 +55,10 @@ class Store:
         keys = _keys([RequestKey(c.request.locality, c.request.request_id) for c in contexts])
         closing = [c.request for c in contexts if c.request.type_id == RequestType.ACCOUNT_CLOSE]
         use_of = {
+            "localities": [request.locality for request in closing],
             "account_ids": [request.primary_account_id for request in closing],
             "request_ids": [request.request_id for request in closing],
+            "region_localities": localities_in(self._databases.regions, region),
         }
         async with self._databases.connection(region) as connection, connection.pipeline():
             link_rows = await connection.execute(SQL["load_links"], keys)
@@ -104,23 +109,25 @@ class Store:
         """
         if not decisions:
             return set()
-        async with self._databases.transaction(region) as connection:
-            decisions = await _with_unchanged_accounts(connection, decisions)
-            moved = await _move_heads(connection, decisions)
-            made = [d for d in decisions if d.transition.request_id in moved]
-            if made:
-                async with connection.pipeline():
-                    await _write_effects(connection, made)
-            return moved
+        return await in_transaction(
+            self._databases, region, partial(_apply, decisions=decisions), partial(self._made, region, decisions)
+        )
+
+    async def _made(self, region: str, decisions: Sequence[Decision]) -> set[UUID] | None:
+        """The requests whose step is there, after a commit that nobody answered; None when none is."""
+        async with self._databases.connection(region) as connection:
+            cursor = await connection.execute(SQL["find_events"], _transitions(decisions))
+            return {row[0] for row in await cursor.fetchall()} or None
 
     async def overdue(
         self, region: str, before: dict[int, datetime], headless_before: datetime, limit: int
     ) -> list[RequestKey]:
         """Incomplete requests whose step (a link id) began before the given time, and old ones without a head."""
         async with self._databases.connection(region) as connection, connection.pipeline():
-            arguments = {"link_ids": list(before), "before": list(before.values()), "limit": limit}
+            shared: dict[str, Any] = {"localities": localities_in(self._databases.regions, region), "limit": limit}
+            arguments = shared | {"link_ids": list(before), "before": list(before.values())}
             late = await connection.execute(SQL["find_overdue"], arguments)
-            headless = await connection.execute(SQL["find_headless"], {"before": headless_before, "limit": limit})
+            headless = await connection.execute(SQL["find_headless"], shared | {"before": headless_before})
             return [RequestKey(*row) for row in (*await late.fetchall(), *await headless.fetchall())]
 
     async def unheard(
@@ -128,6 +135,7 @@ class Store:
     ) -> list[RequestKey]:
         """Waiting requests with a signal from before `before` that no event has applied, though their link hears it."""
         arguments = {
+            "localities": localities_in(self._databases.regions, region),
             "link_ids": [link_id for link_id, _ in heard],
             "kinds": [kind for _, kind in heard],
             "before": before,
@@ -136,6 +144,16 @@ class Store:
         async with self._databases.connection(region) as connection:
             cursor = await connection.execute(SQL["find_unheard"], arguments)
             return [RequestKey(*row) for row in await cursor.fetchall()]
+
+
+async def _apply(connection: Connection, decisions: Sequence[Decision]) -> set[UUID]:
+    decisions = await _with_unchanged_accounts(connection, decisions)
+    moved = await _move_heads(connection, decisions)
+    made = [d for d in decisions if d.transition.request_id in moved]
+    if made:
+        async with connection.pipeline():
+            await _write_effects(connection, made)
+    return moved
 
 
 async def _with_unchanged_accounts(connection: Connection, decisions: Sequence[Decision]) -> Sequence[Decision]:

@@ -13,6 +13,7 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from streams_app.databases import Databases, Statements, locality_of
+from streams_app.systems.requests.localities import localities_in
 from streams_app.systems.requests.signals import find_locality
 
 SQL = Statements(Path(__file__).with_name("stories.sql"))
@@ -77,7 +78,12 @@ async def _accounts_of(databases: Databases, region: str, account_ids: list[UUID
 async def newest(databases: Databases, regions: tuple[str, ...], wanted: Filter) -> list[Row]:
     """The newest requests of `regions` that fit, newest first. Raises what psycopg raises."""
     arguments = {"type": wanted.type, "status": wanted.status, "state": wanted.state, "limit": wanted.limit}
-    parts = await asyncio.gather(*(_rows(databases, region, "list", arguments) for region in regions))
+    parts = await asyncio.gather(
+        *(
+            _rows(databases, region, "list", arguments | {"localities": localities_in(databases.regions, region)})
+            for region in regions
+        )
+    )
     rows = [row | {"region": region} for region, part in zip(regions, parts, strict=True) for row in part]
     return sorted(rows, key=itemgetter("created_ts"), reverse=True)[: wanted.limit]
 

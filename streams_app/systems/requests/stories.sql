@@ -9,7 +9,7 @@ SELECT r.request_id, r.locality, y.request_type_code, r.primary_account_id, r.cr
 -- name: links
 SELECT account_id, role, allocation_pct
   FROM request_account_link
- WHERE request_id = %(request_id)s
+ WHERE locality = %(locality)s AND request_id = %(request_id)s
  ORDER BY role DESC, account_id;
 
 -- name: accounts
@@ -41,14 +41,14 @@ SELECT e.seq_num, e.event_ts, c.action_code, t.state_code, u.status_code, e.meta
 SELECT s.signal_id, s.kind, s.actor, s.created_ts, s.payload, e.seq_num AS applied_by
   FROM request_signal s
   LEFT JOIN request_event_log e
-    ON e.locality = s.locality AND e.request_id = s.request_id AND e.idempotency_key = 'signal-' || s.signal_id
+    ON e.locality = s.locality AND e.request_id = s.request_id AND e.idempotency_key = 'signal-' || s.signal_id::text
  WHERE s.locality = %(locality)s AND s.request_id = %(request_id)s
  ORDER BY s.created_ts, s.signal_id;
 
 -- name: list
--- The newest requests of a region; a null argument asks for nothing.
+-- The newest requests of a region, each with its latest event; a null argument asks for nothing.
 SELECT r.request_id, y.request_type_code, u.status_code, c.action_code, t.state_code, h.seq_num, r.created_ts, h.event_ts,
-       r.requested_by
+       r.requested_by, e.outcome, e.reason
   FROM request_info r
   JOIN request_type y ON y.request_type_id = r.request_type_id
   JOIN request_status u ON u.status_id = r.request_status_id
@@ -56,7 +56,14 @@ SELECT r.request_id, y.request_type_code, u.status_code, c.action_code, t.state_
   LEFT JOIN request_action_state_link l ON l.action_state_link_id = h.action_state_link_id
   LEFT JOIN request_action_type c ON c.action_type_id = l.action_type_id
   LEFT JOIN request_state t ON t.state_id = l.state_id
- WHERE (%(type)s::text IS NULL OR y.request_type_code = %(type)s)
+  LEFT JOIN LATERAL (
+       SELECT v.metadata ->> 'outcome' AS outcome, v.metadata ->> 'reason' AS reason
+         FROM request_event_log v
+        WHERE v.locality = r.locality AND v.request_id = r.request_id
+        ORDER BY v.seq_num DESC
+        LIMIT 1) e ON true
+ WHERE r.locality = ANY(%(localities)s::int2[])
+   AND (%(type)s::text IS NULL OR y.request_type_code = %(type)s)
    AND (%(status)s::text IS NULL OR u.status_code = %(status)s)
    AND (%(state)s::text IS NULL OR t.state_code = %(state)s)
  ORDER BY r.created_ts DESC, r.request_id

@@ -53,13 +53,14 @@ def print_story(story: Story) -> None:
 
 def print_list(rows: Sequence[Row]) -> None:
     """One line per request."""
-    columns = ("request", "type", "status", "step", "events", "created", "last event", "region")
+    columns = ("request", "type", "status", "step", "outcome", "events", "created", "last event", "region")
     cells = [
         (
             row["request_id"],
             row["request_type_code"],
             row["status_code"],
             f"{row['action_code']} {row['state_code']}" if row["state_code"] else "not begun",
+            row["reason"] or row["outcome"] or "",
             row["seq_num"],
             _time(row["created_ts"]),
             _time(row["event_ts"]),

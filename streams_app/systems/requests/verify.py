@@ -6,33 +6,26 @@ A snapshot shows every transaction whole or not at all, so running workers raise
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import combinations
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import psycopg
 
-from streams_app.databases import Statements
+from streams_app.databases import Regions, Statements
 from streams_app.databases.connecting import Connection, connect_arguments
 from streams_app.settings import Settings
+from streams_app.systems.requests.localities import localities_in
 from streams_app.systems.requests.model import RequestType, SignalKind, Status
 from streams_app.systems.requests.static import link_rows
-from streams_app.systems.requests.verify_checks import CHECKS
+from streams_app.systems.requests.verify_across import Arguments, Snapshot, check_across
+from streams_app.systems.requests.verify_checks import ACROSS, CHECKS
 from streams_app.systems.requests.workflow import CANCEL, OUTCOMES, Workflow, WorkflowBook
 from streams_app.verification import Check, Finding, Report, Violation, merged
 
 SQL = Statements(Path(__file__).with_name("verify.sql"))
-UNIQUE = next(check for check in CHECKS if check.name == "requests_are_unique")
-
-# Ids read at once from each region: a few megabytes.
-IDS_AT_ONCE = 50_000
-
-Arguments = dict[str, Any]
 
 
 async def verify(
@@ -48,19 +41,21 @@ async def verify(
     `grace` (seconds) is added to every deadline; at most `samples` violations of a check are named. `on_check` is
     called after each check of each region. Raises what psycopg raises.
     """
+    shared = arguments(book, grace)
     async with AsyncExitStack() as stack:
-        snapshots = {name: await stack.enter_async_context(_snapshot(settings, name)) for name in settings.regions}
-        shared = arguments(book, grace)
-        parts = await asyncio.gather(
-            *(
-                _check_region(name, snapshot, shared | _bounds(settings, name), samples, on_check)
-                for name, snapshot in snapshots.items()
-            )
-        )
-        across = await _in_two_regions(snapshots, samples)
-        figures = await _figures(snapshots, shared)
+        snapshots = [
+            Snapshot(name, await stack.enter_async_context(_snapshot(settings, name)), shared | held)
+            for name, held in _localities(settings).items()
+        ]
+        for snapshot in snapshots:
+            await _hold_all_regions(snapshot, snapshots)
+        parts = await asyncio.gather(*(_check_region(snapshot, samples, on_check) for snapshot in snapshots))
+        across = await check_across(snapshots, samples)
+        for _ in [*ACROSS] * len(snapshots):
+            on_check()
+        figures = await _figures(snapshots)
     found = [finding for part in parts for finding in part]
-    return Report("requests", merged([*found, across], samples), figures)
+    return Report("requests", merged([*found, *across], samples), figures)
 
 
 @asynccontextmanager
@@ -76,76 +71,44 @@ async def _snapshot(settings: Settings, region: str) -> AsyncIterator[Connection
             yield connection
 
 
-async def _check_region(
-    region: str, snapshot: Connection, values: Arguments, samples: int, on_check: Callable[[], None]
-) -> list[Finding]:
+async def _hold_all_regions(snapshot: Snapshot, snapshots: Sequence[Snapshot]) -> None:
+    """Where all regions are one database another region's rows are no strays: then the first region looks for all."""
+    [(is_shared,)] = await _rows(snapshot, "is_shared")
+    if is_shared:
+        everything = [locality for one in snapshots for locality in one.arguments["localities"]]
+        snapshot.arguments["held"] = everything if snapshot is snapshots[0] else None
+
+
+async def _check_region(snapshot: Snapshot, samples: int, on_check: Callable[[], None]) -> list[Finding]:
     findings = []
     for check in CHECKS:
-        findings.append(await _run(region, snapshot, check, values, samples))
-        on_check()
+        if check not in ACROSS:
+            findings.append(await _run(snapshot, check, samples))
+            on_check()
     return findings
 
 
-async def _run(region: str, snapshot: Connection, check: Check, values: Arguments, samples: int) -> Finding:
+async def _run(snapshot: Snapshot, check: Check, samples: int) -> Finding:
     # Materialized, so that the planner does not bring all rows into the order that only offenders need.
     statement = b"WITH v AS MATERIALIZED (%s) SELECT count(*) OVER (), offender FROM v ORDER BY offender LIMIT %d"
-    cursor = await snapshot.execute(statement % (SQL[check.name], samples), values)
+    cursor = await snapshot.connection.execute(statement % (SQL[check.name], samples), snapshot.arguments)
     rows = await cursor.fetchall()
-    return Finding(check, rows[0][0] if rows else 0, tuple(Violation(region, row[1]) for row in rows))
+    return Finding(check, rows[0][0] if rows else 0, tuple(Violation(snapshot.region, row[1]) for row in rows))
 
 
-async def _in_two_regions(snapshots: dict[str, Connection], samples: int) -> Finding:
-    """Requests that more than one region holds: the sorted ids of all regions, read side by side in pieces."""
-    found: list[Violation] = []
-    async with AsyncExitStack() as stack:
-        pages = []
-        for region, snapshot in snapshots.items():
-            cursor = await stack.enter_async_context(snapshot.cursor(name="request_ids", binary=True))
-            await cursor.execute(SQL["request_ids"])
-            pages.append(_Page(region, cursor))
-        while True:
-            await asyncio.gather(*(page.fill() for page in pages))
-            if not any(page.ids for page in pages):
-                break
-            # Up to here every region's ids are known, whatever comes later.
-            bound = min(page.ids[-1] for page in pages if page.ids)
-            taken = [(page.region, page.take(bound)) for page in pages]
-            for (one, ids), (other, other_ids) in combinations(taken, 2):
-                found += [Violation(f"{one} and {other}", f"request {i}") for i in sorted(ids & other_ids)]
-    return Finding(UNIQUE, len(found), tuple(found[:samples]))
-
-
-class _Page:
-    """The next ids of one region, ascending; empty when there are no more."""
-
-    def __init__(self, region: str, cursor: psycopg.AsyncServerCursor[tuple[Any, ...]]) -> None:
-        self.region = region
-        self.ids: list[UUID] = []
-        self._cursor = cursor
-
-    async def fill(self) -> None:
-        if not self.ids:
-            self.ids = [row[0] for row in await self._cursor.fetchmany(IDS_AT_ONCE)]
-
-    def take(self, bound: UUID) -> set[UUID]:
-        at = bisect_right(self.ids, bound)
-        taken, self.ids = set(self.ids[:at]), self.ids[at:]
-        return taken
-
-
-async def _figures(snapshots: dict[str, Connection], values: Arguments) -> dict[str, Any]:
+async def _figures(snapshots: Sequence[Snapshot]) -> dict[str, Any]:
     """How much there is: requests, transitions, ended and open ones, by status, by type, by region."""
     by_status: Counter[str] = Counter()
     by_type: Counter[str] = Counter()
     by_region: Counter[str] = Counter()
     transitions = without_workflow = 0
-    for region, snapshot in snapshots.items():
-        for type_code, status_code, count, described in await _rows(snapshot, "figures", values):
+    for snapshot in snapshots:
+        for type_code, status_code, count, described in await _rows(snapshot, "figures"):
             by_type[type_code] += count
             by_status[status_code] += count
-            by_region[region] += count
+            by_region[snapshot.region] += count
             without_workflow += 0 if described else count
-        transitions += (await _rows(snapshot, "transitions", values))[0][0]
+        transitions += (await _rows(snapshot, "transitions"))[0][0]
     requests = by_region.total()
     ended = sum(by_status[status.name] for status in Status if not status.is_open)
     return {
@@ -156,18 +119,20 @@ async def _figures(snapshots: dict[str, Connection], values: Arguments) -> dict[
         "without_workflow": without_workflow,
         "by_status": dict(by_status),
         "by_type": dict(by_type),
-        "by_region": {region: by_region[region] for region in snapshots},
+        "by_region": {snapshot.region: by_region[snapshot.region] for snapshot in snapshots},
     }
 
 
-async def _rows(snapshot: Connection, name: str, values: Arguments) -> list[tuple[Any, ...]]:
-    cursor = await snapshot.execute(SQL[name], values)
+async def _rows(snapshot: Snapshot, name: str) -> list[tuple[Any, ...]]:
+    cursor = await snapshot.connection.execute(SQL[name], snapshot.arguments)
     return await cursor.fetchall()
 
 
-def _bounds(settings: Settings, region: str) -> Arguments:
-    first, last = settings.regions[region].localities
-    return {"first_locality": first, "last_locality": last}
+def _localities(settings: Settings) -> dict[str, Arguments]:
+    """For each region the localities whose rows are its own, and those that may lie in its database."""
+    regions = Regions({name: region.localities for name, region in settings.regions.items()})
+    own = {name: localities_in(regions, name) for name in regions.names}
+    return {name: {"localities": localities, "held": localities} for name, localities in own.items()}
 
 
 def arguments(book: WorkflowBook, grace: float) -> Arguments:

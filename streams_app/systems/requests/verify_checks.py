@@ -1,8 +1,30 @@
-"""What must hold of account requests: each check is the statement of its name in verify.sql."""
+"""What must hold of account requests: each is the statement of its name in verify.sql, or one of ACROSS."""
 
 from __future__ import annotations
 
 from streams_app.verification import Check, Harm
+
+# Where all regions are one database it says only that every row has a locality of some region.
+ROWS_LIVE_IN_THEIR_REGION = Check(
+    "rows_live_in_their_region", Harm.WRONG, "Every row lies in the region that its locality belongs to."
+)
+REQUESTS_ARE_UNIQUE = Check("requests_are_unique", Harm.DUPLICATED, "No request stands twice, in one region or in two.")
+TRADES_ARE_UNIQUE = Check("trades_are_unique", Harm.DUPLICATED, "No trade stands twice, in one region or in two.")
+SIGNALS_ARE_UNIQUE = Check("signals_are_unique", Harm.DUPLICATED, "No signal stands twice, in one region or in two.")
+NUMBERS_ARE_UNIQUE = Check(
+    "account_numbers_are_unique", Harm.DUPLICATED, "No account number belongs to two accounts, of whatever regions."
+)
+CLAIMS_NAME_THEIR_ACCOUNT = Check(
+    "claims_name_their_account", Harm.WRONG, "A claimed number that an account has was claimed for that account, once."
+)
+# What compares all regions; the others look at one region each.
+ACROSS = (
+    REQUESTS_ARE_UNIQUE,
+    TRADES_ARE_UNIQUE,
+    SIGNALS_ARE_UNIQUE,
+    NUMBERS_ARE_UNIQUE,
+    CLAIMS_NAME_THEIR_ACCOUNT,
+)
 
 CHECKS: tuple[Check, ...] = (
     Check("workflow_tables", Harm.WRONG, "The static tables hold the workflows of the workflow file."),
@@ -27,10 +49,12 @@ CHECKS: tuple[Check, ...] = (
     Check("failures_have_reasons", Harm.WRONG, "The last event of a failed or cancelled request says why."),
     Check("requests_live_with_their_account", Harm.WRONG, "The locality of a request is that of its primary account."),
     Check(
-        "rows_live_with_their_request", Harm.WRONG, "Events, heads, signals and trades have their request's locality."
+        "rows_live_with_their_request",
+        Harm.WRONG,
+        "Whatever belongs to a request has its locality.",
     ),
-    Check("rows_live_in_their_region", Harm.WRONG, "Every row lies in the region that its locality belongs to."),
-    Check("requests_are_unique", Harm.DUPLICATED, "No request stands twice, in one region or in two."),
+    ROWS_LIVE_IN_THEIR_REGION,
+    *ACROSS,
     Check(
         "ended_requests_take_their_trades_along",
         Harm.WRONG,

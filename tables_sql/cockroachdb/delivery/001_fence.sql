@@ -9,11 +9,12 @@ CREATE TABLE delivery_fence (
     epoch           INT8 NOT NULL DEFAULT 0,
     generation      INT8 NOT NULL,
     computed_region crdb_internal_region NOT VISIBLE NOT NULL AS (region::crdb_internal_region) STORED,
+    -- The region leads: each worker's claim stays where its rows are.
     PRIMARY KEY (region, consumer_group, topic, partition)
 ) LOCALITY REGIONAL BY ROW AS computed_region;
 
-GRANT USAGE ON SCHEMA public TO streams_app, streams_readonly;
+GRANT USAGE ON SCHEMA public TO streams_app, pgb, streams_readonly;
 
-GRANT SELECT ON TABLE delivery_fence TO streams_app, streams_readonly;
+GRANT SELECT ON TABLE delivery_fence TO streams_app, pgb, streams_readonly;
 
-GRANT INSERT, UPDATE ON TABLE delivery_fence TO streams_app;
+GRANT INSERT, UPDATE ON TABLE delivery_fence TO streams_app, pgb;

@@ -16,8 +16,9 @@ CREATE TABLE request_event_log (
              WHEN locality BETWEEN 10 AND 19 THEN 'us-central'
              ELSE 'us-west' END::crdb_internal_region) STORED,
     PRIMARY KEY (locality, request_id, seq_num),
-    -- With the locality in front the check stays in the region; a request never changes its locality.
+    -- Per locality, as every key: a request never changes its locality, so this is per request.
     UNIQUE (locality, request_id, action_state_link_id, idempotency_key),
+    -- "Latest event per request": CockroachDB reads backwards more slowly than forwards, so the order is turned round.
     INDEX request_event_log_latest (locality, request_id, seq_num DESC)
         STORING (action_state_link_id, status_id, event_ts),
     INDEX request_event_log_incomplete (locality, status_id, event_ts DESC) WHERE status_id IN (1, 2)
@@ -36,6 +37,8 @@ CREATE TABLE request_status_head (
              WHEN locality BETWEEN 10 AND 19 THEN 'us-central'
              ELSE 'us-west' END::crdb_internal_region) STORED,
     PRIMARY KEY (locality, request_id),
+    -- "All incomplete requests", oldest first within a step, over all localities of the region: what the sweeper reads.
+    -- With the locality in front they would come in ten sorted runs; behind, as part of the key, it is a mere filter.
     INDEX request_status_head_incomplete (action_state_link_id, event_ts) WHERE status_id IN (1, 2)
 ) LOCALITY REGIONAL BY ROW AS computed_region;
 
@@ -52,5 +55,6 @@ CREATE TABLE request_signal (
         CASE WHEN locality BETWEEN 0 AND 9 THEN 'us-east'
              WHEN locality BETWEEN 10 AND 19 THEN 'us-central'
              ELSE 'us-west' END::crdb_internal_region) STORED,
+    -- Unique in its request: the usual id follows from the request and the kind.
     PRIMARY KEY (locality, request_id, signal_id)
 ) LOCALITY REGIONAL BY ROW AS computed_region;

@@ -37,7 +37,18 @@ CREATE TABLE account_info (
     PRIMARY KEY (locality, account_id)
 );
 
+-- For lookups alone: that a number is unique over all regions is what account_number_claim is for.
 CREATE INDEX account_info_number ON account_info (account_number) INCLUDE (account_name, strategy, base_currency);
+
+-- Append-only: which account a number belongs to. Whoever makes an account claims its number here first, in the region
+-- that the number itself hashes to: locality = crc32(account_number as UTF-8) mod 30. So one key in one region decides
+-- for all of them, and no constraint reaches across regions.
+CREATE TABLE account_number_claim (
+    locality       int2 NOT NULL CHECK (locality BETWEEN 0 AND 29),
+    account_number text NOT NULL,
+    account_id     uuid NOT NULL,
+    PRIMARY KEY (locality, account_number)
+);
 
 CREATE TABLE request_info (
     locality            int2 NOT NULL CHECK (locality BETWEEN 0 AND 29),
@@ -51,6 +62,7 @@ CREATE TABLE request_info (
     request_status_id   int4 NOT NULL REFERENCES request_status (status_id),
     -- What is asked for, by request type: see streams_app/systems/requests/README.md.
     details             jsonb NOT NULL DEFAULT '{}',
+    -- Unique in its locality, which never changes; that no other locality has the same id is for `verify` to say.
     PRIMARY KEY (locality, request_id)
 );
 
@@ -58,24 +70,25 @@ CREATE INDEX request_info_recent
     ON request_info (created_ts DESC, request_type_id, request_status_id)
     INCLUDE (primary_account_id, requested_by);
 
+-- A request has the locality of its primary account.
 CREATE INDEX request_info_open_by_account
-    ON request_info (primary_account_id) WHERE request_status_id IN (1, 2);
+    ON request_info (locality, primary_account_id) WHERE request_status_id IN (1, 2);
 
--- Whether a request that only links to an account is still open: the link does not know the locality.
-CREATE INDEX request_info_open ON request_info (request_id) WHERE request_status_id IN (1, 2);
-
--- Requests written without a first event, for the sweeper.
+-- Requests written without a first event, for the sweeper: by time, over all localities of the region.
 CREATE INDEX request_info_pending ON request_info (created_ts) WHERE request_status_id = 1;
 
+-- Append-only. The locality is that of the request: the linked account may live in another region.
 CREATE TABLE request_account_link (
+    locality       int2 NOT NULL CHECK (locality BETWEEN 0 AND 29),
     request_id     uuid NOT NULL,
     account_id     uuid NOT NULL,
     role           text NOT NULL,
     allocation_pct numeric(5, 2),
-    PRIMARY KEY (request_id, account_id)
+    PRIMARY KEY (locality, request_id, account_id)
 );
 
-CREATE INDEX request_account_link_account ON request_account_link (account_id);
+-- The account in front: its links are spread over all localities of the region, and one search finds them.
+CREATE INDEX request_account_link_account ON request_account_link (account_id, locality);
 
 CREATE TABLE trade_info (
     locality   int2 NOT NULL CHECK (locality BETWEEN 0 AND 29),
@@ -90,6 +103,7 @@ CREATE TABLE trade_info (
     status_id  int4 NOT NULL REFERENCES request_status,
     created_ts timestamptz NOT NULL DEFAULT now(),
     updated_ts timestamptz NOT NULL DEFAULT now(),
+    -- Unique in its locality: the id follows from the request, the account, the security and the side.
     PRIMARY KEY (locality, trade_id)
 );
 
@@ -97,4 +111,5 @@ CREATE INDEX trade_info_request
     ON trade_info (locality, request_id, created_ts DESC)
     INCLUDE (account_id, symbol, side, quantity, price, status_id);
 
-CREATE INDEX trade_info_account ON trade_info (account_id);
+-- The account in front, as for its links.
+CREATE INDEX trade_info_account ON trade_info (account_id, locality);

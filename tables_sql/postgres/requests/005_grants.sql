@@ -3,7 +3,7 @@ GRANT USAGE ON SCHEMA public TO streams_app, streams_readonly, streams_replicati
 
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO streams_app, streams_readonly, streams_replication;
 
-GRANT INSERT ON account_info, request_info, request_account_link, trade_info,
+GRANT INSERT ON account_info, account_number_claim, request_info, request_account_link, trade_info,
     request_event_log, request_status_head, request_signal TO streams_app;
 
 GRANT UPDATE ON account_info, request_info, trade_info, request_status_head TO streams_app;

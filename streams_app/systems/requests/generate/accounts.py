@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import count
 from random import Random
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from streams_app.databases import Regions, locality_of
 from streams_app.systems.requests.checks import MAILING_PREFERENCES, RISK_PROFILES, STRATEGIES
+from streams_app.systems.requests.localities import locality_of_number
 from streams_app.systems.requests.model import Account
 
 # Out of ten open accounts: the currency of a number is that of its last digit, so that partners are easily found.
@@ -40,6 +42,11 @@ class GeneratedAccounts:
                 return account_id
             attempt += 1
 
+    def _number(self, region: str, account_id: UUID) -> str:
+        """A number that is claimed in the account's own region: no other one must be up to make the account."""
+        numbers = (f"ACCT-{account_id.hex[:12].upper()}-{digit}" for digit in count())
+        return next(n for n in numbers if self._regions.of(locality_of_number(n)) == region)
+
     def open(self, region: str, number: int) -> Account:
         """The open account of that number, shared by many requests."""
         found = self._open.get((region, number))
@@ -60,7 +67,7 @@ class GeneratedAccounts:
         return Account(
             account_id=account_id,
             locality=locality_of(account_id),
-            account_number=f"ACCT-{account_id.hex[:12].upper()}",
+            account_number=self._number(region, account_id),
             account_name=f"{rng.choice(_NAMES)} {rng.choice(_KINDS)} {rng.randrange(1, 100):02d}",
             strategy=None if pending else rng.choice(_STRATEGIES),
             base_currency=None if pending else currency or rng.choice(CURRENCY_OF_DIGIT),

@@ -20,6 +20,7 @@ from streams_app import metrics
 from streams_app.databases import Databases, Statements
 from streams_app.delivery.retry import until_done
 from streams_app.errors import MISCONFIGURED_ERRORS
+from streams_app.systems.requests.localities import localities_in
 from streams_app.systems.requests.model import SignalKind
 from streams_app.systems.requests.signals import Outgoing, SignalState, send_signals, signal_id_of
 from streams_app.systems.requests.workflow import Node, Workflow, WorkflowBook
@@ -127,7 +128,8 @@ class OutsideWorld:
                 return since
 
     async def _page(self, region: str, since: datetime, after: UUID) -> list[tuple[Any, ...]]:
-        arguments = {"link_ids": self._links, "since": since, "after": after, "limit": _PAGE}
+        localities = localities_in(self._databases.regions, region)
+        arguments = {"localities": localities, "link_ids": self._links, "since": since, "after": after, "limit": _PAGE}
         async with self._databases.connection(region) as connection:
             return await (await connection.execute(SQL["find_unanswered"], arguments)).fetchall()
 

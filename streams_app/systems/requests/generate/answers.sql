@@ -2,7 +2,8 @@
 -- Incomplete requests by the time of their last step, one page after the other.
 SELECT h.locality, h.request_id, h.action_state_link_id, h.event_ts
   FROM request_status_head h
- WHERE h.action_state_link_id = ANY(%(link_ids)s::int8[]) AND h.status_id IN (1, 2)
+ WHERE h.locality = ANY(%(localities)s::int2[]) AND h.action_state_link_id = ANY(%(link_ids)s::int8[])
+   AND h.status_id IN (1, 2)
    AND (h.event_ts, h.request_id) > (%(since)s::timestamptz, %(after)s::uuid)
  ORDER BY h.event_ts, h.request_id
  LIMIT %(limit)s;

@@ -13,6 +13,7 @@ import orjson
 
 from streams_app.databases import Databases, Statements
 from streams_app.databases.connecting import Connection
+from streams_app.systems.requests.generate.claims import with_claimed_numbers
 from streams_app.systems.requests.generate.generator import Plan
 from streams_app.systems.requests.model import Account, Context, Request, Signal, Status, Trade, Transition
 from streams_app.systems.requests.rules import decide
@@ -54,9 +55,13 @@ def begun(plan: Plan, book: WorkflowBook, now: datetime) -> History:
 
 
 async def write_accounts(databases: Databases, region: str, accounts: Iterable[Account]) -> int:
-    """Write accounts of `region`, and return how many are new: one that is there stays. Raises what psycopg raises."""
+    """Write accounts of `region`, and return how many are new: one that is there stays. Raises what psycopg raises.
+
+    An account whose number belongs to another one is not written; the log says so.
+    """
+    claimed = await with_claimed_numbers(databases, accounts)
     async with databases.transaction(region) as connection:
-        return (await connection.execute(SQL["add_accounts"], _accounts(accounts))).rowcount
+        return (await connection.execute(SQL["add_accounts"], _accounts(claimed))).rowcount
 
 
 async def write_histories(
@@ -65,11 +70,13 @@ async def write_histories(
     """Write requests of `region`, and accounts of it that they need, in one transaction.
 
     Returns the new requests: one that is there already stays as it is, with all its rows. Raises what psycopg raises.
+    An account whose number belongs to another one is not written; its requests are, and will be refused.
     """
+    claimed = await with_claimed_numbers(databases, accounts)
     async with databases.transaction(region) as connection:
         # One round trip for both statements: between regions and clients lie milliseconds.
         async with connection.pipeline():
-            await connection.execute(SQL["add_accounts"], _accounts(accounts))
+            await connection.execute(SQL["add_accounts"], _accounts(claimed))
             cursor = await connection.execute(SQL["add_requests"], _requests(histories))
             new = {row[0] for row in await cursor.fetchall()}
         written = [history for history in histories if history.plan.request_id in new]
@@ -89,8 +96,7 @@ async def _write_rest(connection: Connection, histories: Sequence[History]) -> N
             await connection.execute(SQL["add_signals"], _signals(histories))
 
 
-def _accounts(accounts: Iterable[Account]) -> dict[str, Any]:
-    rows = list(accounts)
+def _accounts(rows: Sequence[Account]) -> dict[str, Any]:
     return {
         "account_ids": [a.account_id for a in rows],
         "numbers": [a.account_number for a in rows],
@@ -128,9 +134,10 @@ def _effective(history: History) -> datetime | None:
 
 
 def _links(histories: Sequence[History]) -> dict[str, Any]:
-    rows = [(h.plan.request_id, link) for h in histories for link in h.plan.links]
+    rows = [(h.plan, link) for h in histories for link in h.plan.links]
     return {
-        "request_ids": [request_id for request_id, _ in rows],
+        "localities": [plan.locality for plan, _ in rows],
+        "request_ids": [plan.request_id for plan, _ in rows],
         "account_ids": [link.account_id for _, link in rows],
         "roles": [link.role for _, link in rows],
         "allocations": [link.allocation_pct for _, link in rows],

@@ -1,3 +1,22 @@
+-- name: claim_numbers
+-- Answers the account that each number belongs to; no account when somebody else is claiming it at this moment.
+WITH k AS (
+    SELECT *
+      FROM unnest(%(localities)s::int2[], %(numbers)s::text[], %(account_ids)s::uuid[])
+           AS k (locality, account_number, account_id)
+), added AS (
+    INSERT INTO account_number_claim (locality, account_number, account_id)
+    SELECT k.locality, k.account_number, k.account_id
+      FROM k
+     ORDER BY k.locality, k.account_number
+        ON CONFLICT (locality, account_number) DO NOTHING
+    RETURNING account_number, account_id
+)
+SELECT k.account_id, k.account_number, coalesce(n.account_id, c.account_id) AS owner_id
+  FROM k
+  LEFT JOIN added n ON n.account_number = k.account_number
+  LEFT JOIN account_number_claim c ON c.locality = k.locality AND c.account_number = k.account_number;
+
 -- name: add_accounts
 -- In the order of their ids, so that two producers never wait for each other in a circle.
 INSERT INTO account_info (account_id, account_number, account_name, strategy, base_currency, account_status,
@@ -23,9 +42,10 @@ SELECT *
 RETURNING request_id;
 
 -- name: add_links
-INSERT INTO request_account_link (request_id, account_id, role, allocation_pct)
+INSERT INTO request_account_link (locality, request_id, account_id, role, allocation_pct)
 SELECT *
-  FROM unnest(%(request_ids)s::uuid[], %(account_ids)s::uuid[], %(roles)s::text[], %(allocations)s::numeric[]);
+  FROM unnest(%(localities)s::int2[], %(request_ids)s::uuid[], %(account_ids)s::uuid[], %(roles)s::text[],
+              %(allocations)s::numeric[]);
 
 -- name: add_trades
 INSERT INTO trade_info (locality, trade_id, request_id, account_id, symbol, side, quantity, price, currency, status_id,

@@ -1,0 +1,154 @@
+"""The tables and rights that a dialect's SQL files describe, in words that both dialects share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TABLES_SQL = Path(__file__).parents[2] / "tables_sql"
+DIALECTS = ("postgres", "cockroachdb")
+# Made by `migrate` itself, before the first file.
+MIGRATIONS = "schema_migration"
+_TYPES = {"string": "text", "decimal": "numeric"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: a type of PostgreSQL's, whether it may be null, its default, check and the table it refers to."""
+
+    type: str
+    nullable: bool
+    default: str | None
+    check: str | None
+    refers_to: str | None
+    computed: bool
+
+
+@dataclass(frozen=True)
+class Index:
+    """Key columns in order, columns that are stored besides (without those of the primary key), and the condition."""
+
+    columns: tuple[str, ...]
+    stored: frozenset[str]
+    condition: str | None
+
+
+@dataclass
+class Table:
+    """One table."""
+
+    columns: dict[str, Column] = field(default_factory=dict)
+    primary_key: tuple[str, ...] = ()
+    unique: set[tuple[str, ...]] = field(default_factory=set)
+    indexes: dict[str, Index] = field(default_factory=dict)
+
+
+def text(dialect: str, pattern: str = "*/[0-9][0-9][0-9]_*.sql") -> str:
+    """The SQL of all systems, in the order it is applied in, without comments and with single spaces."""
+    files = sorted((TABLES_SQL / dialect).glob(pattern))
+    bare = (re.sub(r"--.*", "", path.read_text(encoding="utf-8")) for path in files)
+    return re.sub(r"\s+", " ", " ".join(bare))
+
+
+def tables(dialect: str) -> dict[str, Table]:
+    """All tables by name."""
+    sql, found = text(dialect), dict[str, Table]()
+    for created in re.finditer(r"CREATE TABLE (\w+) \(", sql):
+        found[created[1]] = _table(_enclosed(sql, created.end()))
+    for name, table, rest in re.findall(r"CREATE INDEX (\w+) ON (\w+) (\(.*?);", sql):
+        found[table].indexes[name] = _index(rest, found[table])
+    return found
+
+
+def _enclosed(sql: str, start: int) -> str:
+    depth = 1
+    for place in range(start, len(sql)):
+        depth += {"(": 1, ")": -1}.get(sql[place], 0)
+        if depth == 0:
+            return sql[start:place].strip()
+    raise AssertionError("a parenthesis is not closed")
+
+
+def _split(body: str) -> Iterator[str]:
+    depth, start = 0, 0
+    for place, sign in enumerate(body):
+        depth += {"(": 1, ")": -1, "[": 1, "]": -1}.get(sign, 0)
+        if sign == "," and depth == 0:
+            yield body[start:place].strip()
+            start = place + 1
+    yield body[start:].strip()
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in listed.split(","))
+
+
+def _table(body: str) -> Table:
+    table, late = Table(), []
+    for item in _split(body):
+        if found := re.match(r"PRIMARY KEY \((.*)\)", item):
+            table.primary_key = _names(found[1])
+        elif found := re.match(r"UNIQUE \((.*)\)", item):
+            table.unique.add(_names(found[1]))
+        elif found := re.match(r"INDEX (\w+) (.*)", item):
+            late.append((found[1], found[2]))
+        else:
+            _column(table, item)
+    for name, rest in late:
+        table.indexes[name] = _index(rest, table)
+    for name in table.primary_key:
+        column = table.columns[name]
+        table.columns[name] = Column(**{**vars(column), "nullable": False})
+    return table
+
+
+def _column(table: Table, item: str) -> None:
+    found = re.match(r"(\w+) ([a-zA-Z_]\w*(?:\([\d, ]+\))?(?:\[\])?) ?(.*)", item)
+    assert found is not None, item
+    name, kind, rest = found.groups()
+    if "PRIMARY KEY" in rest:
+        table.primary_key = (name,)
+    if re.search(r"\bUNIQUE\b", rest):
+        table.unique.add((name,))
+    check, refers_to = re.search(r"CHECK \(", rest), re.search(r"REFERENCES (\w+)", rest)
+    default = re.search(r"DEFAULT (.*?)(?= CHECK| REFERENCES|$)", rest)
+    base = re.sub(r"^\w+", lambda word: _TYPES.get(word[0], word[0]), kind.lower())
+    table.columns[name] = Column(
+        base,
+        "NOT NULL" not in rest,
+        default[1].lower() if default else None,
+        _enclosed(rest, check.end()).lower() if check else None,
+        refers_to[1] if refers_to else None,
+        bool(re.search(r"\bAS \(.*STORED", rest)),
+    )
+
+
+def _index(rest: str, table: Table) -> Index:
+    columns = _enclosed(rest, 1)
+    stored = re.search(r"(?:STORING|INCLUDE) \((.*?)\)", rest)
+    condition = re.search(r"WHERE (.*)", rest)
+    extra = frozenset(_names(stored[1])) if stored else frozenset()
+    return Index(_names(columns), extra - set(table.primary_key), condition[1].strip().lower() if condition else None)
+
+
+def grants(dialect: str) -> dict[tuple[str, str], set[str]]:
+    """Tables by role and right."""
+    found: dict[tuple[str, str], set[str]] = {}
+    known = {MIGRATIONS}
+    for statement in text(dialect).split(";"):
+        known |= set(re.findall(r"CREATE TABLE (\w+)", statement))
+        granted = re.match(r"\s*GRANT ([A-Z, ]+) ON (?:TABLE )?(.+?) TO (.+)", statement)
+        if granted is None or granted[2].startswith("SCHEMA"):
+            continue
+        named = known if granted[2] == "ALL TABLES IN SCHEMA public" else set(_names(granted[2]))
+        for right in granted[1].split(", "):
+            for role in _names(granted[3]):
+                found.setdefault((role, right), set()).update(named)
+    return found
+
+
+def roles(dialect: str) -> set[str]:
+    """The roles that the administrator's file makes."""
+    return set(re.findall(r"CREATE ROLE (?:IF NOT EXISTS )?(\w+)", text(dialect, "roles.sql")))
