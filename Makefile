@@ -4,7 +4,7 @@ PYTHON = .venv/bin/python
 # What `make chaos` does: CHAOS=short or full; without SEED a new one is drawn and printed.
 CHAOS ?= short
 
-.PHONY: help setup demo chaos bench-requests bench-tables test check unit up down clean format
+.PHONY: help setup demo chaos bench-requests bench-tables bench-regions test check unit up down clean format
 
 help:           ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,9 @@ bench-requests: setup ## The delivery core against rivals and limits, as ratios 
 
 bench-tables: setup ## Recovery of a table against Faust's own, and what a key takes (BENCH="--keys 200000")
 	@$(PYTHON) -m benchmarks.tables $(BENCH)
+
+bench-regions: setup ## Regions, pools, contention, batches and faults, as ratios (BENCH="--only direct", BENCH=--quick)
+	@$(PYTHON) -m benchmarks.regions $(BENCH)
 
 test: setup check ## Every check and test, on real parts
 	@$(PYTHON) -m pytest

@@ -14,7 +14,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.requests.picture import draw
+from benchmarks.picture import Bars
 from benchmarks.requests.rivals import RIVALS
 from benchmarks.requests.rounds import Contestant, Result, ratios
 from benchmarks.requests.work import CHANGES_OF_A_KEY, PARTITIONS, REPEATS
@@ -119,7 +119,8 @@ class Report:
     def write(self) -> None:
         """Write the page and its picture."""
         PAGE.parent.mkdir(parents=True, exist_ok=True)
-        PICTURE.write_text(draw([(line.name, line.median, line.least, line.most) for line in self.lines()]), "utf-8")
+        bars = [(line.name, line.median, line.least, line.most) for line in self.lines()]
+        PICTURE.write_text(Bars(bars, "changes a second, median").draw(), "utf-8")
         rows = [COLUMNS, ("---",) * len(COLUMNS), *(line.cells() for line in self.lines())]
         table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
         template = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
