@@ -11,6 +11,7 @@ import pytest
 
 from streams_app.systems.requests import verify_across
 from streams_app.systems.requests.verify_across import Snapshot, check_across
+from streams_app.systems.requests.verify_checks import ACROSS
 
 REGIONS = ("us-east", "us-central", "us-west")
 Rows = dict[tuple[str, str], list[tuple[Any, ...]]]
@@ -54,6 +55,7 @@ def snapshots(rows: Rows) -> list[Snapshot]:
 
 async def found(rows: Rows) -> dict[str, list[str]]:
     findings = await check_across(snapshots(rows), 1000)
+    assert [finding.check for finding in findings] == list(ACROSS)
     assert all(len(finding.samples) == finding.violations for finding in findings)
     return {finding.check.name: [str(v) for v in finding.samples] for finding in findings if finding.violations}
 
