@@ -29,6 +29,7 @@ from streams_app.verification import Report
 from tests.fix_stack import administrator
 from tests.integration.histories import STORIES, make_world, row_of
 from tests.integration.plants import PLANTS, Plant
+from tests.integration.plants_of_place import PLANTS_OF_PLACE
 
 pytestmark = pytest.mark.stack
 
@@ -155,7 +156,7 @@ def test_work_in_progress_is_no_violation(world: World) -> None:
     assert [found(report) for report in world.meanwhile] == [{}] * len(world.meanwhile)
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: f"{plant.check}: {plant.what}")
+@pytest.mark.parametrize("plant", PLANTS + PLANTS_OF_PLACE, ids=lambda plant: f"{plant.check}: {plant.what}")
 async def test_a_violation_is_found(plant: Plant, broken: World, book: WorkflowBook) -> None:
     with owner(broken.settings, plant.region) as connection:
         done = connection.execute(plant.sql, broken.names)
@@ -177,7 +178,7 @@ async def test_a_reader_cannot_write_even_where_it_may(world: World) -> None:
 
 
 def test_every_check_has_a_violation_that_it_finds() -> None:
-    assert {plant.check for plant in PLANTS} == {check.name for check in CHECKS}
+    assert {plant.check for plant in PLANTS + PLANTS_OF_PLACE} == {check.name for check in CHECKS}
 
 
 async def test_samples_are_few_and_violations_all_counted(broken: World, book: WorkflowBook) -> None:
