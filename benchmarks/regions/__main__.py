@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import click
 import psycopg
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.regions.experiment import Experiment, RunError, Size
 from benchmarks.regions.experiments import EXPERIMENTS
 from benchmarks.regions.place import Place
 from benchmarks.regions.report import Report
 from benchmarks.regions.rounds import Rounds, run_rounds
+from benchmarks.terminal import end_like_ctrl_c, progress
 from deploy.chaos.errors import ChaosError
 from deploy.local.errors import StackError
 
@@ -74,21 +70,6 @@ def run_all(experiments: Sequence[Experiment], size: Size) -> dict[str, Rounds]:
             return {experiment.name: run_rounds(place, experiment, size, note) for experiment in experiments}
 
 
-@contextmanager
-def progress(runs: int) -> Iterator[Callable[[str], None]]:
-    """A progress bar on stderr, on a terminal only; call what it yields with the name of each run as it begins."""
-    stderr = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
-        task = bar.add_task("starting the stack", total=runs, completed=-1)
-        yield lambda name: bar.update(task, description=name, advance=1)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    end_like_ctrl_c()
     main(standalone_mode=True)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.requests.place import Place, WrongResultError
 from benchmarks.requests.report import Report, Setup
 from benchmarks.requests.rivals import RIVALS
 from benchmarks.requests.rounds import Contestant, RunError, run_rounds
 from benchmarks.requests.ways import WAYS
+from benchmarks.terminal import end_like_ctrl_c, progress
 from deploy.local.errors import StackError
 
 NAMES = [rival.name for rival in RIVALS]
@@ -72,21 +67,6 @@ def ways(events: int) -> list[Contestant]:
     return [Contestant(f"{way}, {batch}", ("sql_only", way), events, batch) for way in WAYS for batch in SQL_BATCHES]
 
 
-@contextmanager
-def progress(runs: int) -> Iterator[Callable[[str], None]]:
-    """A progress bar on stderr, on a terminal only; call what it yields with the name of each run as it begins."""
-    stderr = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
-        task = bar.add_task("starting the stack", total=runs, completed=-1)
-        yield lambda name: bar.update(task, description=name, advance=1)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    end_like_ctrl_c()
     main(standalone_mode=True)
