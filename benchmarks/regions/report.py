@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -79,11 +80,15 @@ class Report:
         PAGE.parent.mkdir(parents=True, exist_ok=True)
         template = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
         sections = "\n".join(_markdown(name, section) for name, section in self.sections())
-        page = template.replace("{{setup}}", self.explanation()).replace("{{sections}}", sections.rstrip())
+        page = template.replace("{{setup}}", _wrapped(self.explanation())).replace("{{sections}}", sections.rstrip())
         PAGE.write_text(page, encoding="utf-8")
         for name, section in self.sections():
             for suffix, chart in section.charts.items():
                 _picture(name, suffix).write_text(chart.draw(), encoding="utf-8")
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, _WIDTH - 4, break_long_words=False, break_on_hyphens=False)
 
 
 def _plain(figures: Figures) -> dict[str, float | None]:
@@ -102,5 +107,8 @@ def _markdown(name: str, section: Section) -> str:
         f"![{re.sub('[^a-z]+', ' ', f'{name} {suffix}').strip()}]({_picture(name, suffix).name})"
         for suffix in section.charts
     )
-    words = (f"**Done.** {section.done}", f"**Shows.** {section.shows}", f"**Recommended.** {section.advice}")
+    words = [
+        _wrapped(f"**{title}.** {text}")
+        for title, text in (("Done", section.done), ("Shows", section.shows), ("Recommended", section.advice))
+    ]
     return "\n\n".join([f"## {section.title}", *words, table, pictures, ""])

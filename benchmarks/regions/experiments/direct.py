@@ -200,11 +200,10 @@ def _shows(results: Results, numbers: list[int]) -> str:
 
 
 def _advice(results: Results, numbers: list[int]) -> str:
-    most = numbers[-1]
-    gain = _ratio(results, "kept", most, "rate")
-    speed = "costs throughput as any hop does" if gain < 0.95 else "costs no throughput at this number of clients"
+    few, most = (_ratio(results, "kept", number, "rate") for number in (numbers[0], numbers[-1]))
     return (
-        f"Keep connections in a pool of the client's, and reach the database through PgBouncer: it {speed}, "
+        "Keep connections in a pool of the client's, and reach the database through PgBouncer: as one hop more it makes "
+        f"{few:.2f} of the direct throughput for {numbers[0]} clients, and {most:.2f} for {numbers[-1]}; "
         "and it makes the server's connections, with their memory and their limit, independent of the number of "
         "workers, generators and commands. max_client_conn must exceed the workers times pool_max, max_connections the "
         "sum of the pools of all poolers; nobody should connect anew for each transaction."
