@@ -202,8 +202,8 @@ def _shows(results: Results, numbers: list[int]) -> str:
 def _advice(results: Results, numbers: list[int]) -> str:
     few, most = (_ratio(results, "kept", number, "rate") for number in (numbers[0], numbers[-1]))
     return (
-        "Keep connections in a pool of the client's, and reach the database through PgBouncer: as one hop more it makes "
-        f"{few:.2f} of the direct throughput for {numbers[0]} clients, and {most:.2f} for {numbers[-1]}; "
+        "Keep connections in a pool of the client's, and reach the database through PgBouncer: as one hop more it "
+        f"makes {few:.2f} of the direct throughput for {numbers[0]} clients, and {most:.2f} for {numbers[-1]}; "
         "and it makes the server's connections, with their memory and their limit, independent of the number of "
         "workers, generators and commands. max_client_conn must exceed the workers times pool_max, max_connections the "
         "sum of the pools of all poolers; nobody should connect anew for each transaction."
