@@ -188,8 +188,9 @@ def _advice(results: Results, rates: dict[int, float], steady: list[int], waits:
     return (
         f"The default batch_size of {DEFAULT:,} {verdict}: {near:,} records a batch reach {share:.2f} of the best "
         f"throughput, with {took:,.0f} ms for the 99th percentile of batches against {longest:,.0f} ms for "
-        f"{largest:,} records. It is a bound for catching up, which an ordinary load never fills, and that long is what "
-        f"stops with a worker or goes with its partitions, where drain_timeout allows {DRAIN:g} s. No wait for more records: "
+        f"{largest:,} records. It is a bound for catching up, which an ordinary load never fills, and that long is "
+        f"what stops with a worker or goes with its partitions, where drain_timeout allows {DRAIN:g} s. No wait for "
+        "more records: "
         f"it costs the median what it lasts, and saves the client {client[waits[0]] - client[waits[-1]]:.0f} points of "
         f"processor time at this load. Kafka's fetch wait of {FETCH_MAX_WAIT} ms is no such wait: a fetch is answered "
         "as soon as there is one record, so it delays only the answer that there is none."
