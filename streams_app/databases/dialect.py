@@ -26,6 +26,13 @@ LEASE_WAIT, LEASE = 30.0, 300.0
 LEASE_POLL = 0.5
 
 
+_MADE_MEANWHILE = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.DuplicateTable,
+    psycopg.errors.DuplicateObject,
+)
+
+
 class Dialect(Protocol):
     """One kind of server."""
 
@@ -67,7 +74,7 @@ class CockroachDB:
         """Take the row, or wait until its holder gives it back or its lease runs out."""
         holder = secrets.token_hex(8)
         # Two that make it at once: IF NOT EXISTS looks before the other one has made it.
-        with suppress(psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
+        with suppress(*_MADE_MEANWHILE):
             connection.execute(COCKROACHDB["create_lease"])
         deadline = time.monotonic() + self.wait
         while not connection.execute(COCKROACHDB["take_lease"], {"holder": holder, "seconds": self.lease}).fetchall():

@@ -68,10 +68,12 @@ class SqlProxy:
 
         async def end() -> None:
             self._server.close()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # A connection that was just accepted begins a task of its own after this.
+            while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.sleep(0.01)
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -79,22 +81,22 @@ class SqlProxy:
         self._loop.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(*self._target)
-        pending: list[Fault] = []
-        ways = [
-            asyncio.create_task(self._questions(reader, writer, there_writer, pending)),
-            asyncio.create_task(self._answers(there_reader, writer, pending)),
-        ]
+        writers, pending = [writer], list[Fault]()
+        ways: list[asyncio.Task[None]] = []
         try:
+            there_reader, there_writer = await asyncio.open_connection(*self._target)
+            writers.append(there_writer)
+            ways.append(asyncio.create_task(self._questions(reader, writer, there_writer, pending)))
+            ways.append(asyncio.create_task(self._answers(there_reader, writer, pending)))
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
+        except (OSError, asyncio.CancelledError):
             pass  # asyncio logs a handler that ends so
         finally:
             for way in ways:
                 way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            writer.close()
-            there_writer.close()
+            for one in writers:
+                one.close()
+            await asyncio.gather(*ways, *(one.wait_closed() for one in writers), return_exceptions=True)
 
     async def _questions(
         self,
