@@ -91,10 +91,10 @@ class Databases:
         # A server that only reads, or whose disk is full, answers every read: its transactions are counted apart.
         self._writes = {name: Breaker() for name in settings.regions}
         places = {name: settings.pooler_of(name, role) for name in settings.regions}
-        shared = {
-            place: Pool(settings.database, place, role, f"{name}-{role}") for name, place in reversed(places.items())
-        }
-        self._pools = {name: shared[place] for name, place in places.items()}
+        first = {place: name for name, place in reversed(places.items())}
+        #: By the first region that uses it.
+        self._shared = {name: Pool(settings.database, place, role, f"{name}-{role}") for place, name in first.items()}
+        self._pools = {name: self._shared[first[place]] for name, place in places.items()}
 
     async def open(self) -> None:
         """Open every pool, without waiting for connections: a region that is down stops only its own work.
@@ -103,11 +103,11 @@ class Databases:
         """
         if not self._pools:
             raise SettingsError("no regions are set: run `make up`, or name your configuration in STREAMS_CONFIG")
-        await asyncio.gather(*(pool.connections.open(wait=False) for pool in set(self._pools.values())))
+        await asyncio.gather(*(pool.connections.open(wait=False) for pool in self._shared.values()))
 
     async def close(self) -> None:
         """Close every pool."""
-        await asyncio.gather(*(pool.connections.close(timeout=2) for pool in set(self._pools.values())))
+        await asyncio.gather(*(pool.connections.close(timeout=2) for pool in self._shared.values()))
 
     async def __aenter__(self) -> Databases:
         await self.open()
@@ -167,8 +167,7 @@ class Databases:
 
     def stats(self) -> dict[str, dict[str, int]]:
         """Figures of every pool (psycopg_pool's names), by the first region that uses it."""
-        first = {pool: region for region, pool in reversed(self._pools.items())}
-        return {region: pool.connections.get_stats() for pool, region in first.items()}
+        return {region: pool.connections.get_stats() for region, pool in self._shared.items()}
 
 
 @asynccontextmanager

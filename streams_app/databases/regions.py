@@ -29,7 +29,8 @@ class Regions:
 
     def __init__(self, localities: Mapping[str, tuple[int, int]]) -> None:
         self._regions = tuple(Region(name, *bounds) for name, bounds in localities.items())
-        self._by_locality = {n: region.name for region in self._regions for n in range(region.first, region.last + 1)}
+        self._localities = {region.name: list(range(region.first, region.last + 1)) for region in self._regions}
+        self._by_locality = {n: region for region, held in self._localities.items() for n in held}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,6 +40,13 @@ class Regions:
     def of(self, locality: int) -> str:
         """The region of a locality. Raises LookupError when no region holds it."""
         return self._by_locality[locality]
+
+    def localities(self, region: str) -> list[int]:
+        """All localities of a region: what a statement about the whole region names, so that no other one is asked.
+
+        Raises LookupError when there is no such region.
+        """
+        return self._localities[region]
 
     def of_account(self, account_id: UUID) -> str:
         """The region of an account."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 import psycopg
 
 from streams_app import metrics
+from streams_app.backoff import Backoff
 from streams_app.databases.connecting import Connection
 from streams_app.databases.pools import Databases
 
@@ -22,9 +23,7 @@ _UNKNOWN_COMPLETION = "40003"
 # The connection is gone: cut, or ended by the server (25P03: idle for too long in a transaction).
 _LOST = ("08", "57P", "25P03")
 
-# Seconds: pauses double from the first to the longest, each shortened at random by up to all of it, so that those
-# that met do not meet again.
-FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.5
+BACKOFF = Backoff(first=0.005, most=0.5, spread=1.0)
 
 
 async def in_transaction(
@@ -58,7 +57,7 @@ async def in_transaction(
             found = await read_back()
             if found is not None:
                 return found
-        await asyncio.sleep(_pause(attempt))
+        await asyncio.sleep(BACKOFF.pause(attempt, random.random()))  # noqa: S311 (spread, not secrecy)
 
 
 def retry_class(error: psycopg.Error, *, committing: bool) -> str | None:
@@ -78,7 +77,3 @@ def retry_class(error: psycopg.Error, *, committing: bool) -> str | None:
 def _broke(error: psycopg.Error) -> bool:
     # Without a SQLSTATE the words are libpq's or psycopg's own: the connection ended in mid-sentence.
     return isinstance(error, psycopg.OperationalError | psycopg.InternalError)
-
-
-def _pause(attempt: int) -> float:
-    return random.random() * min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempt - 1, 20))  # noqa: S311 (spread)

@@ -7,26 +7,15 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from streams_app.advice import explain
+from streams_app.backoff import Backoff
 from streams_app.errors import FailureClass, RetriesExhaustedError, classify, is_outage
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Pauses between attempts, in seconds: doubling from `first` to `most`, each shortened at random by up to half."""
-
-    first: float = 0.05
-    most: float = 5.0
-
-    def pause(self, attempt: int, fraction: float) -> float:
-        """The pause after attempt number `attempt` (from 1); `fraction` is a random number from 0 to 1."""
-        return min(self.most, self.first * 2.0 ** min(attempt - 1, 30)) * (1 - fraction / 2)
+BACKOFF = Backoff()
 
 
 async def until_done(
@@ -36,7 +25,7 @@ async def until_done(
     on_retry: Callable[[FailureClass], None],
     give_up_on: type[Exception] | tuple[type[Exception], ...] = (),
     budget: float | None = None,
-    backoff: Backoff = Backoff(),
+    backoff: Backoff = BACKOFF,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
     """The result of `operation`, tried until it succeeds or fails for good.

@@ -100,8 +100,6 @@ def logging_config(log_format: str) -> dict[str, Any]:
         "loggers": {
             # It warns whenever a commit takes longer than the pause between commits.
             "mode.timers": {"level": "ERROR"},
-            # The same again at every attempt; whoever waits for a connection says it, with the next step.
-            "psycopg.pool": {"level": "ERROR"},
             # These speak of every rebalance step; their warnings are enough.
             **{name: {"level": "WARNING"} for name in ("aiokafka", "faust.tables.recovery", "faust.transport", "mode")},
         },

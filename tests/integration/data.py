@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import orjson
 
 from streams_app.databases import Databases, locality_of
-from streams_app.systems.requests.model import RequestType
+from streams_app.systems.requests.model import RequestType, Status
 from streams_app.systems.requests.store import RequestKey
 
 PROFILE = {"changes": {"contact_email": "someone@example.com"}}
@@ -49,6 +49,18 @@ async def insert_request(
             (key.locality, key.request_id, type_id, account_id, orjson.dumps(details or PROFILE).decode()),
         )
     return key
+
+
+async def insert_requests(databases: Databases, region: str, count: int) -> list[RequestKey]:
+    """Requests of `region`, each for a new account."""
+    accounts = [await insert_account(databases, account_in(databases, region)) for _ in range(count)]
+    return [await insert_request(databases, account) for account in accounts]
+
+
+async def complete(databases: Databases, keys: list[RequestKey]) -> bool:
+    """Whether all these requests are complete."""
+    heads = [await head(databases, key) for key in keys]
+    return all(found is not None and found[0] == Status.COMPLETE for found in heads)
 
 
 async def head(databases: Databases, key: RequestKey) -> tuple[int, int, int] | None:

@@ -13,9 +13,8 @@ from deploy.local import Stack
 from deploy.local.scraped import total_of
 from streams_app.databases import Databases
 from streams_app.settings import Settings
-from streams_app.systems.requests.model import Status
 from tests.fix_stack import Application, Workers, administrator, eventually
-from tests.integration.data import account_in, head, insert_account, insert_request
+from tests.integration.data import complete, insert_requests
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -138,20 +137,13 @@ async def test_a_region_in_trouble_keeps_its_requests_until_it_is_mended(
     trouble: Callable[[Stack], object],
     says: str,
 ) -> None:
-    async def write(region: str) -> list[object]:
-        accounts = [await insert_account(databases, account_in(databases, region)) for _ in range(5)]
-        return [await insert_request(databases, account) for account in accounts]
-
-    async def complete(keys: list[object]) -> bool:
-        heads = [await head(databases, key) for key in keys]
-        return all(found is not None and found[0] == Status.COMPLETE for found in heads)
-
-    west, east = await write(REGION), await write("us-east")
+    west = await insert_requests(databases, REGION, 5)
+    east = await insert_requests(databases, "us-east", 5)
     with trouble(stack):  # type: ignore[attr-defined]
         [worker] = workers.start()
-        await eventually(lambda: complete(east), 40)
+        await eventually(lambda: complete(databases, east), 40)
         await eventually(lambda: said(worker, says), 20)
-    await eventually(lambda: complete(west), 40)
+    await eventually(lambda: complete(databases, west), 40)
     assert "Traceback" not in worker.log.read_text(encoding="utf-8")
     assert total_of(worker.metrics(), "streams_dead_letters_total") == 0
 

@@ -11,9 +11,8 @@ from deploy.local import Stack
 from deploy.local.scraped import total_of
 from streams_app.databases import Databases
 from streams_app.settings import Settings
-from streams_app.systems.requests.model import Status
 from tests.fix_stack import Workers, eventually
-from tests.integration.data import account_in, head, insert_account, insert_request
+from tests.integration.data import complete, insert_requests
 
 pytestmark = pytest.mark.stack
 
@@ -26,27 +25,18 @@ async def test_the_other_regions_go_on_and_what_was_parked_completes_afterwards(
     # Front offices that do not need the pooler: they go on writing while workers are cut off.
     straight = {name: r.model_copy(update={"pooler": r.server}) for name, r in settings.regions.items()}
     async with Databases(settings.model_copy(update={"regions": straight})) as databases:
-
-        async def write(region: str) -> list[object]:
-            accounts = [await insert_account(databases, account_in(databases, region)) for _ in range(10)]
-            return [await insert_request(databases, account) for account in accounts]
-
-        async def complete(keys: list[object]) -> bool:
-            heads = [await head(databases, key) for key in keys]
-            return all(found is not None and found[0] == Status.COMPLETE for found in heads)
-
         stack.kill("pgbouncer-us-west")
         try:
-            west = await write("us-west")
+            west = await insert_requests(databases, "us-west", 10)
             await asyncio.to_thread(await_parked, worker)
-            east = await write("us-east")
-            await eventually(lambda: complete(east), 20)
-            assert not await complete(west)
+            east = await insert_requests(databases, "us-east", 10)
+            await eventually(lambda: complete(databases, east), 20)
+            assert not await complete(databases, west)
             assert 'streams_region_up{region="us-west"} 0.0' in worker.metrics()
             assert 'streams_region_up{region="us-east"} 1.0' in worker.metrics()
         finally:
             await asyncio.to_thread(stack.restart, "pgbouncer-us-west")
-        await eventually(lambda: complete(west), 40)
+        await eventually(lambda: complete(databases, west), 40)
         assert worker.health()["status"] == "ok"
 
 

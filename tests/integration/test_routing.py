@@ -7,6 +7,8 @@ import pytest
 from deploy.local import REGIONS, Stack
 from streams_app.databases import Databases
 from streams_app.settings import RegionSettings, Settings
+from streams_app.systems.requests.verify import verify
+from streams_app.systems.requests.workflow import WorkflowBook
 from tests.integration.data import account_in, insert_account
 
 pytestmark = pytest.mark.stack
@@ -55,6 +57,15 @@ async def test_readers_have_a_pooler_of_their_own(settings: Settings, stack: Sta
     readers = Databases(settings.model_copy(update={"regions": only}), "readonly")
     async with readers, readers.connection("us-east") as connection:
         assert await (await connection.execute("SELECT current_user")).fetchone() == ("streams_readonly",)
+
+
+async def test_verify_reads_where_readers_read(settings: Settings, stack: Stack, book: WorkflowBook) -> None:
+    regions = {
+        name: region.model_copy(update={"pooler": "127.0.0.1:1", "readonly_pooler": region.pooler})
+        for name, region in settings.regions.items()
+    }
+    report = await verify(settings.model_copy(update={"regions": regions}), book, grace=60, samples=1)
+    assert set(report.figures["by_region"]) == set(REGIONS)
 
 
 def test_regions_whose_rows_would_mix_are_refused(settings: Settings) -> None:

@@ -58,8 +58,7 @@ class RequestsHandler:
 
     def _check_region(self, change: Change, key: RequestKey) -> None:
         """CockroachDB puts the row's home before the other columns of its key."""
-        home = change.key_parts[0]
-        if len(change.key_parts) < 3 or not isinstance(home, str):
+        if len(change.key_parts) < 3 or not isinstance(home := change.key_parts[0], str):
             return
         expected = self._regions.of(key.locality)
         if home != expected:

@@ -18,7 +18,6 @@ import orjson
 from streams_app.databases import Databases, Statements
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
-from streams_app.systems.requests.localities import localities_in
 from streams_app.systems.requests.model import SignalKind
 
 SQL = Statements(Path(__file__).with_name("signals.sql"))
@@ -135,7 +134,7 @@ async def find_locality(databases: Databases, request_id: UUID) -> int:
 
 async def _find_in(databases: Databases, region: str, request_id: UUID) -> int | None:
     async with databases.connection(region) as connection:
-        arguments = {"localities": localities_in(databases.regions, region), "request_id": request_id}
+        arguments = {"localities": databases.regions.localities(region), "request_id": request_id}
         row = await (await connection.execute(SQL["find_localities"], arguments)).fetchone()
         return None if row is None else int(row[0])
 

@@ -18,7 +18,6 @@ from streams_app.databases import Databases, Statements, locality_of
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
 from streams_app.errors import is_outage
-from streams_app.systems.requests.localities import localities_in
 from streams_app.systems.requests.model import Account, Context, Decision, RequestType
 from streams_app.systems.requests.rows import account, context, link, trade
 
@@ -58,7 +57,7 @@ class Store:
             "localities": [request.locality for request in closing],
             "account_ids": [request.primary_account_id for request in closing],
             "request_ids": [request.request_id for request in closing],
-            "region_localities": localities_in(self._databases.regions, region),
+            "region_localities": self._databases.regions.localities(region),
         }
         async with self._databases.connection(region) as connection, connection.pipeline():
             link_rows = await connection.execute(SQL["load_links"], keys)
@@ -124,7 +123,7 @@ class Store:
     ) -> list[RequestKey]:
         """Incomplete requests whose step (a link id) began before the given time, and old ones without a head."""
         async with self._databases.connection(region) as connection, connection.pipeline():
-            shared: dict[str, Any] = {"localities": localities_in(self._databases.regions, region), "limit": limit}
+            shared: dict[str, Any] = {"localities": self._databases.regions.localities(region), "limit": limit}
             arguments = shared | {"link_ids": list(before), "before": list(before.values())}
             late = await connection.execute(SQL["find_overdue"], arguments)
             headless = await connection.execute(SQL["find_headless"], shared | {"before": headless_before})
@@ -135,7 +134,7 @@ class Store:
     ) -> list[RequestKey]:
         """Waiting requests with a signal from before `before` that no event has applied, though their link hears it."""
         arguments = {
-            "localities": localities_in(self._databases.regions, region),
+            "localities": self._databases.regions.localities(region),
             "link_ids": [link_id for link_id, _ in heard],
             "kinds": [kind for _, kind in heard],
             "before": before,

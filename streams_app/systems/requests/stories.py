@@ -13,7 +13,6 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from streams_app.databases import Databases, Statements, locality_of
-from streams_app.systems.requests.localities import localities_in
 from streams_app.systems.requests.signals import find_locality
 
 SQL = Statements(Path(__file__).with_name("stories.sql"))
@@ -80,7 +79,7 @@ async def newest(databases: Databases, regions: tuple[str, ...], wanted: Filter)
     arguments = {"type": wanted.type, "status": wanted.status, "state": wanted.state, "limit": wanted.limit}
     parts = await asyncio.gather(
         *(
-            _rows(databases, region, "list", arguments | {"localities": localities_in(databases.regions, region)})
+            _rows(databases, region, "list", arguments | {"localities": databases.regions.localities(region)})
             for region in regions
         )
     )

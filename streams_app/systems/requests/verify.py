@@ -17,7 +17,6 @@ import psycopg
 from streams_app.databases import Regions, Statements
 from streams_app.databases.connecting import Connection, connect_arguments
 from streams_app.settings import Settings
-from streams_app.systems.requests.localities import localities_in
 from streams_app.systems.requests.model import RequestType, SignalKind, Status
 from streams_app.systems.requests.static import link_rows
 from streams_app.systems.requests.verify_across import Arguments, Snapshot, check_across
@@ -61,9 +60,9 @@ async def verify(
 @asynccontextmanager
 async def _snapshot(settings: Settings, region: str) -> AsyncIterator[Connection]:
     """A transaction that sees `region` as it is now, and cannot write."""
-    address = settings.regions[region].pooler
+    address, name = settings.pooler_of(region, "readonly")
     async with await psycopg.AsyncConnection.connect(
-        **connect_arguments(settings.database, address, "readonly")
+        **connect_arguments(settings.database, address, "readonly", name)
     ) as connection:
         await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
@@ -131,7 +130,7 @@ async def _rows(snapshot: Snapshot, name: str) -> list[tuple[Any, ...]]:
 def _localities(settings: Settings) -> dict[str, Arguments]:
     """For each region the localities whose rows are its own, and those that may lie in its database."""
     regions = Regions({name: region.localities for name, region in settings.regions.items()})
-    own = {name: localities_in(regions, name) for name in regions.names}
+    own = {name: regions.localities(name) for name in regions.names}
     return {name: {"localities": localities, "held": localities} for name, localities in own.items()}
 
 

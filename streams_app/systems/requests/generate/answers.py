@@ -16,11 +16,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from streams_app import metrics
 from streams_app.databases import Databases, Statements
-from streams_app.delivery.retry import until_done
-from streams_app.errors import MISCONFIGURED_ERRORS
-from streams_app.systems.requests.localities import localities_in
+from streams_app.systems.requests.generate.retrying import until_region_answers
 from streams_app.systems.requests.model import SignalKind
 from streams_app.systems.requests.signals import Outgoing, SignalState, send_signals, signal_id_of
 from streams_app.systems.requests.workflow import Node, Workflow, WorkflowBook
@@ -100,12 +97,7 @@ class OutsideWorld:
         since = _BEGINNING
         answered: dict[tuple[UUID, int], datetime] = {}
         while True:
-            newest = await until_done(
-                partial(self.answer_once, region, since, answered),
-                what=f"answers in {region}",
-                on_retry=lambda failure: metrics.RETRIES.labels(region, failure).inc(),
-                give_up_on=MISCONFIGURED_ERRORS,
-            )
+            newest = await until_region_answers(region, "answers", partial(self.answer_once, region, since, answered))
             since = max(since, newest - _OVERLAP)
             for key in [key for key, event_ts in answered.items() if event_ts < since]:
                 del answered[key]
@@ -128,7 +120,7 @@ class OutsideWorld:
                 return since
 
     async def _page(self, region: str, since: datetime, after: UUID) -> list[tuple[Any, ...]]:
-        localities = localities_in(self._databases.regions, region)
+        localities = self._databases.regions.localities(region)
         arguments = {"localities": localities, "link_ids": self._links, "since": since, "after": after, "limit": _PAGE}
         async with self._databases.connection(region) as connection:
             return await (await connection.execute(SQL["find_unanswered"], arguments)).fetchall()

@@ -7,19 +7,19 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from streams_app import metrics
 from streams_app.databases import Databases
-from streams_app.delivery.retry import until_done
-from streams_app.errors import MISCONFIGURED_ERRORS, StartError
+from streams_app.errors import StartError
 from streams_app.systems.requests.generate.answers import OutsideWorld, still_open
 from streams_app.systems.requests.generate.generator import Blueprint, Generator, Plan
 from streams_app.systems.requests.generate.producer import Producer, Source
+from streams_app.systems.requests.generate.retrying import until_region_answers
 from streams_app.systems.requests.static import check_static_tables
 from streams_app.systems.requests.workflow import WorkflowBook
 
@@ -141,12 +141,7 @@ class Generation:
         """Forget the requests of `region` that have ended."""
         waiting, self._open[region] = iter(self._open[region].items()), {}
         while part := dict(islice(waiting, _ASKED_AT_ONCE)):
-            still = await until_done(
-                lambda: still_open(self._databases, region, part),
-                what=f"requests in {region}",
-                on_retry=lambda failure: metrics.RETRIES.labels(region, failure).inc(),
-                give_up_on=MISCONFIGURED_ERRORS,
-            )
+            still = await until_region_answers(region, "requests", partial(still_open, self._databases, region, part))
             self._open[region].update((request_id, part[request_id]) for request_id in still)
 
     def _sent(self, count: int) -> None:

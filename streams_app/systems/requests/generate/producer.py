@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
-from streams_app import metrics
 from streams_app.databases import Databases
-from streams_app.delivery.retry import until_done
-from streams_app.errors import MISCONFIGURED_ERRORS
 from streams_app.systems.requests.generate.generator import Plan
 from streams_app.systems.requests.generate.histories import begun, write_accounts, write_histories
+from streams_app.systems.requests.generate.retrying import until_region_answers
 from streams_app.systems.requests.generate.sample import Sample
 from streams_app.systems.requests.model import Account
 from streams_app.systems.requests.workflow import WorkflowBook
@@ -111,7 +109,7 @@ class Producer:
 
     async def _prepare(self, region: str) -> None:
         for part in _parts(self._shared[region], _AT_ONCE):
-            await _until_done(region, partial(write_accounts, self._databases, region, part))
+            await until_region_answers(region, "generate", partial(write_accounts, self._databases, region, part))
         self._prepared.add(region)
 
     async def _write_region(self, region: str, stop: asyncio.Event) -> None:
@@ -127,7 +125,7 @@ class Producer:
                 continue
             waiting = [plan for plan in waiting if not self._is_ready(plan)]
             for batch in _parts(ready, self._source.batch):
-                new = await _until_done(region, partial(self._write, region, batch))
+                new = await until_region_answers(region, "generate", partial(self._write, region, batch))
                 self._on_written(batch, new)
 
     def _is_ready(self, plan: Plan) -> bool:
@@ -141,15 +139,6 @@ class Producer:
         now = datetime.now(UTC)
         histories = [begun(plan, self._book, now) for plan in batch]
         return await write_histories(self._databases, region, histories, own.values())
-
-
-async def _until_done(region: str, write: Callable[[], Awaitable[T]]) -> T:
-    return await until_done(
-        write,
-        what=f"generate in {region}",
-        on_retry=lambda failure: metrics.RETRIES.labels(region, failure).inc(),
-        give_up_on=MISCONFIGURED_ERRORS,
-    )
 
 
 def _succeeded(task: asyncio.Task[None]) -> bool:
