@@ -114,6 +114,41 @@ class PrometheusSettings(BaseModel):
     targets_file: Path | None = Field(None, description="file_sd target file to keep, None for none")
 
 
+Level = Literal["full", "outcome", "off"]
+
+
+class TrackingSettings(BaseModel):
+    """The logs of events that are published and consumed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    delivery: Literal["relay", "debezium"] = Field(
+        "relay", description="what carries events to their topics: the workers' relay, or a connector on the log"
+    )
+    relay_batch: int = Field(2000, ge=1, le=10_000, description="most events that a relay takes at once")
+    relay_interval: float = Field(0.05, gt=0, description="seconds between looks for new events when there are none")
+    lease: float = Field(10.0, gt=0, description="seconds after which the events of a dead relay go to another one")
+    max_retries: int = Field(3, ge=0, description="tries after the first one before an event is FAILED")
+    consumption: Level = Field(
+        "full",
+        description="what is written of consumed events: every state; outcome: one row when it is over; off: nothing",
+    )
+    topics: dict[str, Level] = Field(
+        default_factory=dict, description="the same for single topics, such as those of a hot path"
+    )
+    days_ahead: int = Field(14, ge=2, le=400, description="partitions made ahead, in days")
+    keep_days: int = Field(30, ge=1, description="days that stay in the logs; older ones may be archived")
+    archive_dir: Path = Field(Path(".local/archive"), description="where `tracking archive` writes days")
+    backlog_alert: int = Field(10_000, ge=1, description="events that wait to be published: more are an alert")
+    oldest_alert: float = Field(60.0, gt=0, description="seconds that the oldest of them may wait")
+    failure_rate_alert: float = Field(0.01, gt=0, le=1, description="share of events that may fail")
+    retry_rate_alert: float = Field(0.05, gt=0, le=1, description="share of events that may need another try")
+
+    def level(self, topic: str) -> Level:
+        """What is written of the events of a topic."""
+        return self.topics.get(topic, self.consumption)
+
+
 class Settings(BaseSettings):
     """All settings of the application."""
 
@@ -158,6 +193,7 @@ class Settings(BaseSettings):
     )
     central_region: str | None = Field(None, description="the region of that one, when routing is centralized")
     prometheus: PrometheusSettings = PrometheusSettings()
+    tracking: TrackingSettings = TrackingSettings()
 
     @model_validator(mode="after")
     def _regions_cover_localities(self) -> Settings:

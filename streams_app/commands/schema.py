@@ -18,7 +18,7 @@ from streams_app.systems.requests.workflow import load_workflows
 from streams_app.topics import ALL_TOPICS, TopicSpec, changelog_topic, heartbeat_topic, parked_topic
 
 TABLES_SQL = Path(__file__).resolve().parents[2] / "tables_sql"
-SYSTEMS = ["delivery", "requests"]
+SYSTEMS = ["delivery", "tracking", "requests"]
 TABLES = ["requests-versions"]
 
 

@@ -1,0 +1,1 @@
+"""The tracking system: every event that is published or consumed, accounted for."""
