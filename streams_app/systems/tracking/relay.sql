@@ -79,6 +79,13 @@ UPDATE event_production_log l
 RETURNING l.id, l.event_id, l.created_at, l.service_name, l.topic, l.event_key, l.event_type, l.payload::text,
           l.correlation_id, l.shard, l.retry_count, l.max_retries;
 
+-- name: taken
+-- What this relay has taken: after a commit whose answer was lost.
+SELECT l.id, l.event_id, l.created_at, l.service_name, l.topic, l.event_key, l.event_type, l.payload::text,
+       l.correlation_id, l.shard, l.retry_count, l.max_retries
+  FROM event_production_log l
+ WHERE l.region = %(region)s AND l.status = 'PUBLISHING' AND l.shard = ANY(%(shards)s::int2[]);
+
 -- name: published
 UPDATE event_production_log l
    SET status = 'PUBLISHED', partition_number = k.partition, "offset" = k.place, published_at = now(),
