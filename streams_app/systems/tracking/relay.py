@@ -84,7 +84,11 @@ class Relay:
             keeper.cancel()
             with suppress(Exception):
                 async with asyncio.timeout(LEAVE_SECONDS):
-                    await self._leases.leave()
+                    await self.leave()
+
+    async def leave(self) -> None:
+        """Give the shards back. Raises what the database raises."""
+        await self._leases.leave()
 
     async def round(self) -> bool:
         """Take what is due, send it, and write down what became of it; returns whether there was anything.
