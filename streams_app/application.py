@@ -31,6 +31,7 @@ from streams_app.systems.requests.static import check_static_tables
 from streams_app.systems.requests.store import Store
 from streams_app.systems.requests.sweeper import Sweeper
 from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
+from streams_app.systems.tracking import commands as tracking_commands
 from streams_app.topics import REQUEST_DEAD_LETTERS, parked_topic
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ COMMANDS: list[click.Command] = [
     *dead_letters.COMMANDS,
     *replay.COMMANDS,
     *requests_commands.COMMANDS,
+    *tracking_commands.COMMANDS,
 ]
 
 
