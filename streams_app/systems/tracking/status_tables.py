@@ -22,6 +22,7 @@ from streams_app.systems.tracking.summaries import (
 )
 
 ALL = "all"
+_WAY = {Side.PRODUCED: "out", Side.CONSUMED: "in"}
 
 
 def status_dict(figures: Sequence[Figures], alerts: Sequence[Alert], window: float) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def status_dict(figures: Sequence[Figures], alerts: Sequence[Alert], window: flo
 def print_status(figures: Sequence[Figures], alerts: Sequence[Alert], window: float, span: str) -> None:
     """What waits, what went through in the window, and what needs somebody; `span` is the window in words."""
     minutes = window / 60
-    open_states = [status for side in Side for status in (*OPEN[side], "FAILED")]
+    open_states = [name for side in Side for name in (*OPEN[side], f"FAILED {_WAY[side]}")]
     print_rows(
         "Waiting",
         ("region", *open_states, "oldest pending", "days ahead"),
