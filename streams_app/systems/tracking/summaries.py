@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -182,7 +182,13 @@ def days_ahead(partitions: Iterable[str], logs: Sequence[str], today: date) -> i
 
 def as_dict(backlog: Backlog | None) -> dict[str, Any] | None:
     """A backlog as JSON has it; None for a region that does not answer."""
-    return None if backlog is None else asdict(backlog)
+    if backlog is None:
+        return None
+    return {
+        "counts": {side.value: dict(backlog.counts.get(side, {})) for side in Side},
+        "oldest_seconds": _rounded(backlog.oldest_seconds, 3),
+        "days_ahead": backlog.days_ahead,
+    }
 
 
 def _share(part: float, whole: float) -> float | None:
