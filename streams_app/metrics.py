@@ -77,6 +77,40 @@ TRANSACTIONS = Counter(
     ["system", "outcome"],
 )
 
+_TRACKED = ["service", "topic"]
+TRACKING_PUBLISHED = Counter("streams_tracking_published", "Events that reached their topic", _TRACKED)
+TRACKING_CONSUMED = Counter("streams_tracking_consumed", "Events that a consumer took, new ones only", _TRACKED)
+TRACKING_PROCESSED = Counter("streams_tracking_processed", "Events whose effect is committed", _TRACKED)
+TRACKING_FAILED = Counter(
+    "streams_tracking_failed", "Events given up, by side: produced or consumed", ["side", *_TRACKED]
+)
+TRACKING_RETRIED = Counter("streams_tracking_retried", "Tries after the first one, by side", ["side", *_TRACKED])
+TRACKING_PUBLISH_SECONDS = Histogram(
+    "streams_tracking_publish_seconds",
+    "Seconds from the commit of an event to its place in its topic",
+    ["service"],
+    buckets=(*_SECONDS, 60.0, 300.0),
+)
+TRACKING_PROCESSING_SECONDS = Histogram(
+    "streams_tracking_processing_seconds", "Seconds that an event was processed", ["service"], buckets=_SECONDS
+)
+# What the databases say, read by every worker: take the max over workers.
+TRACKING_BACKLOG = Gauge(
+    "streams_tracking_backlog",
+    "Events in a state that is not the last good one, by side: produced or consumed",
+    ["region", "side", "status"],
+)
+TRACKING_OLDEST = Gauge(
+    "streams_tracking_oldest_pending_seconds", "Seconds that the oldest event waits to be published", ["region"]
+)
+TRACKING_DAYS_AHEAD = Gauge(
+    "streams_tracking_days_ahead", "Days after today, without a gap, that both logs have partitions for", ["region"]
+)
+TRACKING_ALERT = Gauge(
+    "streams_tracking_alert", "1 while the databases alone say that this alert holds", ["region", "alert"]
+)
+TRACKING_LIMIT = Gauge("streams_tracking_limit", "The limit of an alert, from the settings", ["alert"])
+
 
 @contextmanager
 def stage(system: str, name: str) -> Iterator[None]:
