@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from streams_app.changefeed import Change
+from streams_app.changefeed.change import Headers
+from streams_app.delivery.ports import Mark
 
 #: Headers of a published event.
 EVENT_ID: Final = "event_id"
@@ -16,7 +17,7 @@ CORRELATION_ID: Final = "correlation_id"
 OCCURRED_AT: Final = "occurred_at"  # epoch milliseconds
 
 # Longer ones are no identities: columns and indexes hold them.
-_MAX_ID: Final = 100
+_LONGEST: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +50,47 @@ class EventPublisher(Protocol):
         ...
 
 
-def event_id(change: Change) -> str:
-    """The identity of a consumed event: its header, else `event_id` of its payload, else where it lies in its topic,
-    which a redelivery does not change."""
-    for name, value in change.headers:
-        if name in (EVENT_ID, "id") and value and len(text := value.decode("utf-8", "replace")) <= _MAX_ID:
-            return text.strip('"')
-    named = (change.after or {}).get("event_id")
-    if isinstance(named, str) and 0 < len(named) <= _MAX_ID:
-        return named
-    return f"{change.topic}-{change.partition}-{change.offset}"
+def event_id(headers: Headers, data: Any, place: tuple[str, int, int]) -> str:
+    """The identity of a consumed event: its header, else `event_id` of its payload, else its topic, partition and
+    offset, which a redelivery does not change."""
+    for name, value in headers:
+        if name in (EVENT_ID, "id") and value and (text := _text(value)):
+            return text
+    return _named(data, "event_id") or "-".join(map(str, place))
 
 
-def event_type(change: Change) -> str:
-    """What kind of event it is: its header, else `event_type` of its payload, else what happened to which table."""
-    named = _header(change, EVENT_TYPE) or (change.after or {}).get("event_type")
-    if isinstance(named, str) and 0 < len(named) <= _MAX_ID:
-        return named
-    return f"{change.table or change.topic}.{change.op}"
+def event_type(headers: Headers, data: Any) -> str:
+    """What kind of event it is: its header, else `event_type` of its payload, else unknown."""
+    return _header(headers, EVENT_TYPE) or _named(data, "event_type") or "unknown"
 
 
-def correlation_id(change: Change) -> str | None:
-    """What the event belongs together with: its header, else `correlation_id` of its payload, else its key."""
-    named = _header(change, CORRELATION_ID) or (change.after or {}).get("correlation_id") or change.key
-    return named[:_MAX_ID] if isinstance(named, str) else None
+def correlation_id(headers: Headers, data: Any) -> str | None:
+    """What the event belongs together with: its header, else `correlation_id` of its payload."""
+    return _header(headers, CORRELATION_ID) or _named(data, "correlation_id")
 
 
-def _header(change: Change, wanted: str) -> str | None:
-    found = next((value for name, value in change.headers if name == wanted), None)
-    return found.decode("utf-8", "replace") if found else None
+class NoVersions:
+    """A version table for events: they are known by their ids, which the databases remember."""
+
+    def get(self, key: str, partition: int) -> Mark | None:
+        """Nothing."""
+        return None
+
+    async def remember(self, partition: int, marks: Mapping[str, Mark]) -> None:
+        """Nothing to do."""
+
+
+def _header(headers: Headers, wanted: str) -> str | None:
+    value = next((value for name, value in headers if name == wanted), None)
+    return _text(value) if value else None
+
+
+def _named(data: Any, name: str) -> str | None:
+    value = data.get(name) if isinstance(data, dict) else None
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST and "\0" not in value else None
+
+
+def _text(value: bytes) -> str | None:
+    """A word, as text or as a JSON string (Debezium's converters); None for what is none."""
+    text = value.decode("utf-8", "replace").strip('"')
+    return text if 0 < len(text) <= _LONGEST and "\0" not in text else None

@@ -12,6 +12,7 @@ from streams_app.commands.console import asynchronous, json_option, print_json
 from streams_app.delivery.replays import duration
 from streams_app.systems.tracking import lookups, resend_commands
 from streams_app.systems.tracking.alerts import judge, limits_of
+from streams_app.systems.tracking.archive_commands import ARCHIVE_COMMANDS
 from streams_app.systems.tracking.command_options import (
     BEGINNING,
     opened,
@@ -118,7 +119,7 @@ def _show(rows: list[lookups.Row], table: Callable[[list[lookups.Row]], None], a
         table(rows)
 
 
-for _command in resend_commands.COMMANDS:
+for _command in (*resend_commands.COMMANDS, *ARCHIVE_COMMANDS):
     tracking_group.add_command(_command)
 
 COMMANDS: list[click.Command] = [tracking_group]

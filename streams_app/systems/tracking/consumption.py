@@ -1,0 +1,141 @@
+"""The log of consumed events of one consumer group: a few statements per batch, whatever its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from streams_app.databases import Databases, Statements
+from streams_app.databases.connecting import Connection
+from streams_app.databases.transactions import in_transaction
+
+SQL = Statements(Path(__file__).with_name("consumption.sql"))
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A consumed event. `payload` is its JSON text, `data` the same parsed; `key` is None for an event without."""
+
+    event_id: str
+    event_type: str
+    topic: str
+    partition: int
+    offset: int
+    key: str | None
+    payload: str
+    data: Any
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Events that are this transaction's to process, and where their rows are; the others were processed before."""
+
+    fresh: list[Incoming]
+    created: list[datetime]
+
+
+class ConsumptionLog:
+    """What one group has consumed. Every method raises what psycopg raises."""
+
+    def __init__(self, databases: Databases, group: str, service: str, max_retries: int) -> None:
+        self._databases = databases
+        self._group = group
+        self._service = service
+        self._max_retries = max_retries
+
+    async def receive(self, region: str, events: Sequence[Incoming]) -> int:
+        """Write new events down as RECEIVED; returns how many are new."""
+
+        async def receive(connection: Connection) -> int:
+            rows = await connection.execute(SQL["receive"], self._arguments(region, events))
+            return len(await rows.fetchall())
+
+        return await in_transaction(self._databases, region, receive)
+
+    async def begin(self, region: str, events: Sequence[Incoming]) -> None:
+        """Those that are not processed are PROCESSING."""
+
+        async def begin(connection: Connection) -> None:
+            await connection.execute(SQL["begin"], self._arguments(region, events))
+
+        await in_transaction(self._databases, region, begin)
+
+    async def claim(self, connection: Connection, region: str, events: Sequence[Incoming]) -> Claim:
+        """The idempotency check, in the transaction of the effect."""
+        rows = await (await connection.execute(SQL["claim"], self._arguments(region, events))).fetchall()
+        created = {event_id: created_at for event_id, created_at in rows}
+        fresh = [event for event in events if event.event_id in created]
+        return Claim(fresh, [created[event.event_id] for event in fresh])
+
+    async def finish(
+        self, connection: Connection, region: str, claim: Claim, milliseconds: int, *, received: bool
+    ) -> None:
+        """In the same transaction: what was claimed is PROCESSED. `received`: its row is there already."""
+        if not claim.fresh:
+            return
+        arguments = self._arguments(region, claim.fresh) | {
+            "created": claim.created,
+            # They bound the days that are looked at.
+            "oldest": min(claim.created),
+            "newest": max(claim.created),
+            "ms": milliseconds,
+        }
+        await connection.execute(SQL["finish" if received else "write_outcome"], arguments)
+
+    async def fail(self, region: str, event: Incoming, tries: int, error: str, stack: str) -> None:
+        """The event is FAILED for now, after so many tries beyond the first."""
+
+        async def fail(connection: Connection) -> None:
+            more = {"tries": tries, "error": error, "stack": stack}
+            await connection.execute(SQL["fail"], self._arguments(region, [event]) | more)
+
+        await in_transaction(self._databases, region, fail)
+
+    async def conflicts(self, region: str, events: Sequence[Incoming]) -> set[str]:
+        """The ids that stand for another payload; where they came from is noted beside that event."""
+
+        async def note(connection: Connection) -> set[str]:
+            arguments = self._arguments(region, events)
+            rows = await (await connection.execute(SQL["find_conflicts"], arguments)).fetchall()
+            found = {row[0] for row in rows}
+            if found:
+                of_those = [event for event in events if event.event_id in found]
+                await self._note(connection, region, of_those)
+            return found
+
+        return await in_transaction(self._databases, region, note)
+
+    async def note_conflicts(self, region: str, events: Sequence[Incoming]) -> None:
+        """Note where other payloads came under the ids of events."""
+
+        async def note(connection: Connection) -> None:
+            await self._note(connection, region, events)
+
+        await in_transaction(self._databases, region, note)
+
+    async def _note(self, connection: Connection, region: str, events: Sequence[Incoming]) -> None:
+        # Of several in one statement one alone would be noted.
+        for event in events:
+            origin = f"{event.topic}-{event.partition}-{event.offset}"
+            arguments = self._arguments(region, [event]) | {"origins": [origin]}
+            await connection.execute(SQL["note_conflict"], arguments)
+
+    def _arguments(self, region: str, events: Sequence[Incoming]) -> dict[str, Any]:
+        return {
+            "region": region,
+            "group": self._group,
+            "service": self._service,
+            "max_retries": self._max_retries,
+            "event_ids": [event.event_id for event in events],
+            "topics": [event.topic for event in events],
+            "partitions": [event.partition for event in events],
+            "offsets": [event.offset for event in events],
+            "keys": [event.key for event in events],
+            "types": [event.event_type for event in events],
+            "payloads": [event.payload for event in events],
+            "correlation_ids": [event.correlation_id for event in events],
+        }

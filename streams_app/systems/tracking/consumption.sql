@@ -1,0 +1,109 @@
+-- name: receive
+-- Events that this group has not seen are written down; what became of the others is not touched.
+WITH e AS MATERIALIZED (
+    SELECT *
+      FROM unnest(%(event_ids)s::text[], %(topics)s::text[], %(partitions)s::int4[], %(offsets)s::int8[],
+                  %(keys)s::text[], %(types)s::text[], %(payloads)s::text[], %(correlation_ids)s::text[])
+        AS e (event_id, topic, partition, place, event_key, event_type, payload, correlation_id)
+), added AS (
+    INSERT INTO event_consumption_key (region, consumer_group, event_id, digest)
+    SELECT %(region)s, %(group)s, e.event_id, md5(e.payload::jsonb::text) FROM e ORDER BY e.event_id
+        ON CONFLICT (region, consumer_group, event_id) DO NOTHING
+    RETURNING event_id
+)
+INSERT INTO event_consumption_log (region, event_id, service_name, topic, partition_number, "offset", consumer_group,
+                                   event_type, event_key, payload, status, max_retries, correlation_id, received_at)
+SELECT %(region)s, e.event_id, %(service)s, e.topic, e.partition, e.place, %(group)s, e.event_type, e.event_key,
+       e.payload::jsonb, 'RECEIVED', %(max_retries)s, e.correlation_id, now()
+  FROM e
+  JOIN added ON added.event_id = e.event_id
+RETURNING event_id;
+
+-- name: begin
+UPDATE event_consumption_log l
+   SET status = 'PROCESSING', updated_at = now()
+  FROM event_consumption_key k
+ WHERE k.region = %(region)s AND k.consumer_group = %(group)s AND k.event_id = ANY(%(event_ids)s::text[])
+   AND k.processed_at IS NULL
+   AND l.region = %(region)s AND l.event_id = k.event_id AND l.consumer_group = k.consumer_group
+   AND l.created_at = k.created_at;
+
+-- name: claim
+-- The idempotency check: an event is this transaction's, or was processed, or its id stands for another payload. Who
+-- asks at the same moment waits until this transaction has ended.
+INSERT INTO event_consumption_key AS k (region, consumer_group, event_id, digest, processed_at)
+SELECT %(region)s, %(group)s, e.event_id, md5(e.payload::jsonb::text), now()
+  FROM unnest(%(event_ids)s::text[], %(payloads)s::text[]) AS e (event_id, payload)
+ ORDER BY e.event_id
+    ON CONFLICT (region, consumer_group, event_id) DO UPDATE SET processed_at = now()
+ WHERE k.processed_at IS NULL AND k.digest = excluded.digest
+RETURNING k.event_id, k.created_at;
+
+-- name: find_conflicts
+SELECT e.event_id
+  FROM unnest(%(event_ids)s::text[], %(payloads)s::text[]) AS e (event_id, payload)
+  JOIN event_consumption_key k
+    ON k.region = %(region)s AND k.consumer_group = %(group)s AND k.event_id = e.event_id
+ WHERE k.digest <> md5(e.payload::jsonb::text);
+
+-- name: finish
+UPDATE event_consumption_log l
+   SET status = 'PROCESSED', processed_at = now(), updated_at = now(), processing_time_ms = %(ms)s,
+       error_message = NULL, error_stack_trace = NULL
+  FROM unnest(%(event_ids)s::text[], %(created)s::timestamptz[]) AS k (event_id, created_at)
+ WHERE l.region = %(region)s AND l.event_id = k.event_id AND l.consumer_group = %(group)s
+   AND l.created_at = k.created_at AND l.created_at >= %(oldest)s AND l.created_at <= %(newest)s;
+
+-- name: write_outcome
+-- The whole way of an event in one row, written when it is over.
+INSERT INTO event_consumption_log (region, event_id, service_name, topic, partition_number, "offset", consumer_group,
+                                   event_type, event_key, payload, status, max_retries, correlation_id, received_at,
+                                   created_at, processed_at, processing_time_ms)
+SELECT %(region)s, e.event_id, %(service)s, e.topic, e.partition, e.place, %(group)s, e.event_type, e.event_key,
+       e.payload::jsonb, 'PROCESSED', %(max_retries)s, e.correlation_id, now() - %(ms)s * interval '1 millisecond',
+       e.created_at, now(), %(ms)s
+  FROM unnest(%(event_ids)s::text[], %(topics)s::text[], %(partitions)s::int4[], %(offsets)s::int8[], %(keys)s::text[],
+              %(types)s::text[], %(payloads)s::text[], %(correlation_ids)s::text[], %(created)s::timestamptz[])
+    AS e (event_id, topic, partition, place, event_key, event_type, payload, correlation_id, created_at)
+    ON CONFLICT (region, event_id, consumer_group, created_at) DO UPDATE
+   SET status = 'PROCESSED', processed_at = now(), updated_at = now(), processing_time_ms = excluded.processing_time_ms,
+       error_message = NULL, error_stack_trace = NULL;
+
+-- name: fail
+-- Not processed, and why. An event that was processed meanwhile stays so.
+WITH k AS (
+    INSERT INTO event_consumption_key AS k (region, consumer_group, event_id, digest)
+    SELECT %(region)s, %(group)s, e.event_id, md5(e.payload::jsonb::text)
+      FROM unnest(%(event_ids)s::text[], %(payloads)s::text[]) AS e (event_id, payload)
+     ORDER BY e.event_id
+        ON CONFLICT (region, consumer_group, event_id) DO UPDATE SET processed_at = NULL
+     WHERE k.processed_at IS NULL AND k.digest = excluded.digest
+    RETURNING k.event_id, k.created_at
+)
+INSERT INTO event_consumption_log AS l (region, event_id, service_name, topic, partition_number, "offset",
+                                        consumer_group, event_type, event_key, payload, status, retry_count,
+                                        max_retries, error_message, error_stack_trace, correlation_id, received_at,
+                                        created_at)
+SELECT %(region)s, e.event_id, %(service)s, e.topic, e.partition, e.place, %(group)s, e.event_type, e.event_key,
+       e.payload::jsonb, 'FAILED', %(tries)s, %(max_retries)s, %(error)s, %(stack)s, e.correlation_id, now(),
+       k.created_at
+  FROM unnest(%(event_ids)s::text[], %(topics)s::text[], %(partitions)s::int4[], %(offsets)s::int8[], %(keys)s::text[],
+              %(types)s::text[], %(payloads)s::text[], %(correlation_ids)s::text[])
+    AS e (event_id, topic, partition, place, event_key, event_type, payload, correlation_id)
+  JOIN k ON k.event_id = e.event_id
+    ON CONFLICT (region, event_id, consumer_group, created_at) DO UPDATE
+   SET status = 'FAILED', retry_count = excluded.retry_count, error_message = excluded.error_message,
+       error_stack_trace = excluded.error_stack_trace, updated_at = now();
+
+-- name: note_conflict
+-- Beside the event that has the id: where another payload came under it.
+UPDATE event_consumption_log l
+   SET metadata = coalesce(l.metadata, '{}')
+                  || jsonb_build_object('conflicts', coalesce(l.metadata -> 'conflicts', '{}')
+                                                     || jsonb_build_object(e.origin, e.payload::jsonb)),
+       updated_at = now()
+  FROM unnest(%(event_ids)s::text[], %(payloads)s::text[], %(origins)s::text[]) AS e (event_id, payload, origin)
+  JOIN event_consumption_key k
+    ON k.region = %(region)s AND k.consumer_group = %(group)s AND k.event_id = e.event_id
+ WHERE l.region = %(region)s AND l.event_id = e.event_id AND l.consumer_group = %(group)s
+   AND l.created_at = k.created_at;
