@@ -260,7 +260,7 @@ def test_rows_of_another_region_keep_a_day(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", ["mark", "detach", "check_detached", "drop"])
+@pytest.mark.parametrize("step", ["mark", "detach", "check_detached", "forget", "drop"])
 def test_stopped_at_any_step_it_goes_on(
     fresh_settings: Settings,
     connection: psycopg.Connection,
@@ -402,6 +402,21 @@ def test_consumed_rows_are_removed_by_event_and_group(
     day = Day(CONSUMPTION, ago(40))
     archive_day(fresh_settings, REGION, day, place.into)
     assert prune_rows(place, day).rows == 25
+
+
+def test_the_keys_of_what_was_not_processed_go_with_their_day(
+    fresh_settings: Settings, connection: psycopg.Connection, place: Place
+) -> None:
+    fill(connection, ago(40))
+    failed = f"{ago(40)}-3"
+    connection.execute(b"UPDATE event_consumption_key SET processed_at = NULL WHERE event_id = %s", (failed,))
+    day = Day(CONSUMPTION, ago(40))
+    archive_day(fresh_settings, REGION, day, place.into)
+    assert again(connection, place, day).result == "dropped"
+    assert keys_of(connection, ago(40)) == [25, 24]
+    # The others stay for as long as their events may come again.
+    left = connection.execute(b"SELECT event_id FROM event_consumption_key").fetchall()
+    assert (failed,) not in left
 
 
 def test_days_without_partitions_are_those_with_rows(connection: psycopg.Connection) -> None:

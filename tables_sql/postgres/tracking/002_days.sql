@@ -1,7 +1,6 @@
 -- The days that rows may be written to. The application may not create tables; it may call this.
 -- Returns the names of the partitions that were made. The table is made apart and then attached: creating it in its
--- place would lock out everybody who writes. No temporary table of a caller's can stand for
--- a day.
+-- place would lock out everybody who writes. A temporary table of the caller's never stands for a day.
 CREATE FUNCTION event_log_add_days(ahead int4) RETURNS SETOF text
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
