@@ -146,6 +146,8 @@ async def test_replay_keeps_order_over_pages_and_regions(
     sender.sent.clear()
     await commands.run(*words, "--group", "mails", "--yes")
     assert sender.ids == ["e-0"]
+    assert "--from is too long ago" in await commands.run(*words[:3], "--from", "1970-01-01", "--to", end, status=2)
+    assert "--to is not after --from" in await commands.run(*words[:3], "--from", end, "--to", begin, status=2)
 
 
 async def test_a_broker_that_may_take_it_later_stops_a_replay(
