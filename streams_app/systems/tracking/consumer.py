@@ -1,4 +1,4 @@
-"""The tracked consumer: each event has its effect once, in the transaction that says so, and its way is written down."""
+"""The tracked consumer: an event has its effect once, in the transaction that says so, and its way is written down."""
 
 from __future__ import annotations
 

@@ -52,9 +52,9 @@ class Leases:
         rows = await (await self._execute(connection, "renew", shards=sorted(self.shards))).fetchall()
         return {row[0] for row in rows}
 
-    async def held(self, connection: Connection) -> list[int]:
-        """The shards that are this relay's until the transaction ends."""
-        rows = await (await self._execute(connection, "held", shards=sorted(self.shards))).fetchall()
+    async def held(self, connection: Connection, shards: list[int]) -> list[int]:
+        """Those of the shards that are this relay's until the transaction ends."""
+        rows = await (await self._execute(connection, "held", shards=shards)).fetchall()
         return [row[0] for row in rows]
 
     async def leave(self) -> None:
