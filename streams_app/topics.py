@@ -23,6 +23,8 @@ class TopicSpec:
 NEW_REQUESTS = TopicSpec("acct-mgmt.new-request-events", "request_id")
 REQUEST_STATUS = TopicSpec("acct-mgmt.request-status-events", "request_id")
 REQUEST_SIGNALS = TopicSpec("acct-mgmt.request-signals", "request_id")
+#: How requests ended: events of ours, in place of changes.
+REQUEST_OUTCOMES = TopicSpec("acct-mgmt.request-outcomes", "request_id")
 # A dead letter holds the raw message and headers about it: it must fit where the original fitted.
 REQUEST_DEAD_LETTERS = TopicSpec(
     "acct-mgmt.dead-letters", "the key of the original", config={"retention.ms": "-1", "max.message.bytes": "2097152"}
@@ -32,7 +34,9 @@ DEAD_LETTER_AUDIT = TopicSpec(
     "acct-mgmt.dead-letter-audit", "the id of the letter", 1, {"retention.ms": "-1", "max.message.bytes": "4194304"}
 )
 
-ALL_TOPICS = (NEW_REQUESTS, REQUEST_STATUS, REQUEST_SIGNALS, REQUEST_DEAD_LETTERS, DEAD_LETTER_AUDIT)
+ALL_TOPICS = (NEW_REQUESTS, REQUEST_STATUS, REQUEST_SIGNALS, REQUEST_OUTCOMES, REQUEST_DEAD_LETTERS, DEAD_LETTER_AUDIT)
+#: Topics that the tracked publisher fills.
+EVENT_TOPICS = (REQUEST_OUTCOMES,)
 
 
 def heartbeat_topic(region: str) -> TopicSpec:
@@ -43,6 +47,11 @@ def heartbeat_topic(region: str) -> TopicSpec:
 def parked_topic(region: str) -> TopicSpec:
     """Where records of requests wait while their region is down."""
     return TopicSpec(f"acct-mgmt.parked.{region}", "request_id")
+
+
+def parked_notices_topic(region: str) -> TopicSpec:
+    """Where the events that notices are made of wait while their region is down."""
+    return TopicSpec(f"acct-mgmt.parked-notices.{region}", "request_id")
 
 
 def changelog_topic(app_id: str, table: str) -> TopicSpec:

@@ -41,7 +41,7 @@ class TopicParkingLot:
         """Declare the batch agents that process what was parked, each with a processor of its own."""
         for route, topic in self._topics.items():
             (lane,) = self._app.batch_agent(
-                f"parked {route}",
+                f"parked {topic.name}",
                 [topic],
                 Unparking(processor()),
                 settings,

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streams_app.commands.schema import SYSTEMS
+
 TABLES_SQL = Path(__file__).parents[2] / "tables_sql"
 DIALECTS = ("postgres", "cockroachdb")
 # Made by `migrate` itself, before the first file.
@@ -28,11 +30,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Index:
-    """Key columns in order, columns that are stored besides (without those of the primary key), and the condition."""
+    """Key columns in order, columns that are stored besides (without those of the primary key), the condition, and the
+    method."""
 
     columns: tuple[str, ...]
     stored: frozenset[str]
     condition: str | None
+    method: str = "btree"
 
 
 @dataclass
@@ -42,23 +46,34 @@ class Table:
     columns: dict[str, Column] = field(default_factory=dict)
     primary_key: tuple[str, ...] = ()
     unique: set[tuple[str, ...]] = field(default_factory=set)
+    checks: set[str] = field(default_factory=set)
+    partitioned_by: str | None = None
     indexes: dict[str, Index] = field(default_factory=dict)
 
 
 def text(dialect: str, pattern: str = "*/[0-9][0-9][0-9]_*.sql") -> str:
     """The SQL of all systems, in the order it is applied in, without comments and with single spaces."""
-    files = sorted((TABLES_SQL / dialect).glob(pattern))
+    files = sorted((TABLES_SQL / dialect).glob(pattern), key=_applied)
     bare = (re.sub(r"--.*", "", path.read_text(encoding="utf-8")) for path in files)
     return re.sub(r"\s+", " ", " ".join(bare))
+
+
+def _applied(path: Path) -> tuple[int, str]:
+    return (SYSTEMS.index(path.parent.name) if path.parent.name in SYSTEMS else -1, path.name)
 
 
 def tables(dialect: str) -> dict[str, Table]:
     """All tables by name."""
     sql, found = text(dialect), dict[str, Table]()
     for created in re.finditer(r"CREATE TABLE (\w+) \(", sql):
-        found[created[1]] = _table(_enclosed(sql, created.end()))
-    for name, table, rest in re.findall(r"CREATE INDEX (\w+) ON (\w+) (\(.*?);", sql):
-        found[table].indexes[name] = _index(rest, found[table])
+        body, rest = _enclosed(sql, created.end()), sql[created.end() :]
+        found[created[1]] = table = _table(body)
+        if partitioned := re.match(r"\s*\) PARTITION BY (.*?);", rest[rest.index(body) + len(body) :]):
+            table.partitioned_by = partitioned[1].lower()
+    made = re.findall(r"CREATE INDEX (\w+) ON (\w+) (?:USING (\w+) )?(\(.*?);", sql)
+    assert len(made) == sql.count("CREATE INDEX"), "an index is written in a way that is not read here"
+    for name, table_name, method, rest in made:
+        found[table_name].indexes[name] = _index(rest, found[table_name], method or "btree")
     return found
 
 
@@ -82,7 +97,7 @@ def _split(body: str) -> Iterator[str]:
 
 
 def _names(listed: str) -> tuple[str, ...]:
-    return tuple(name.strip().lower() for name in listed.split(","))
+    return tuple(name.strip().strip('"').lower() for name in listed.split(","))
 
 
 def _table(body: str) -> Table:
@@ -92,6 +107,8 @@ def _table(body: str) -> Table:
             table.primary_key = _names(found[1])
         elif found := re.match(r"UNIQUE \((.*)\)", item):
             table.unique.add(_names(found[1]))
+        elif found := re.match(r"CHECK \((.*)\)$", item):
+            table.checks.add(found[1].lower())
         elif found := re.match(r"INDEX (\w+) (.*)", item):
             late.append((found[1], found[2]))
         else:
@@ -105,9 +122,9 @@ def _table(body: str) -> Table:
 
 
 def _column(table: Table, item: str) -> None:
-    found = re.match(r"(\w+) ([a-zA-Z_]\w*(?:\([\d, ]+\))?(?:\[\])?) ?(.*)", item)
+    found = re.match(r'("\w+"|\w+) ([a-zA-Z_]\w*(?:\([\d, ]+\))?(?:\[\])?) ?(.*)', item)
     assert found is not None, item
-    name, kind, rest = found.groups()
+    name, kind, rest = found[1].strip('"'), found[2], found[3]
     if "PRIMARY KEY" in rest:
         table.primary_key = (name,)
     if re.search(r"\bUNIQUE\b", rest):
@@ -125,12 +142,13 @@ def _column(table: Table, item: str) -> None:
     )
 
 
-def _index(rest: str, table: Table) -> Index:
+def _index(rest: str, table: Table, method: str = "btree") -> Index:
     columns = _enclosed(rest, 1)
     stored = re.search(r"(?:STORING|INCLUDE) \((.*?)\)", rest)
     condition = re.search(r"WHERE (.*)", rest)
     extra = frozenset(_names(stored[1])) if stored else frozenset()
-    return Index(_names(columns), extra - set(table.primary_key), condition[1].strip().lower() if condition else None)
+    shown = condition[1].strip().lower() if condition else None
+    return Index(_names(columns), extra - set(table.primary_key), shown, method)
 
 
 def grants(dialect: str) -> dict[tuple[str, str], set[str]]:

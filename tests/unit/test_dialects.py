@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from tests.unit.dialects import DIALECTS, MIGRATIONS, Table, grants, roles, tables, text
+from tests.unit.dialects import DIALECTS, MIGRATIONS, Index, Table, grants, roles, tables, text
 
 # CockroachDB alone: the region that a row is homed in.
 REGION_COLUMN = "computed_region"
 # CockroachDB alone: PostgreSQL reads the primary key backwards as fast as forwards.
 COCKROACHDB_INDEXES = {"request_event_log_latest"}
+# PostgreSQL alone: a summary of pages by time. CockroachDB has a plain index there, and the region leads it.
+SUMMARIES = {
+    *("event_production_key_created", "event_production_created"),
+    *("event_consumption_key_created", "event_consumption_created"),
+}
+# PostgreSQL alone: a day is dropped as a whole. CockroachDB has no partitions by time.
+PARTITIONED = {"event_production_log", "event_consumption_log"}
 # PostgreSQL alone: what Debezium needs.
 POSTGRES_TABLES = {"debezium_heartbeat"}
 # The same empty array, which CockroachDB wants to know the type of.
@@ -17,7 +25,10 @@ OTHER_DEFAULTS = {("account_info", "permissions"): {"'{}'", "array[]:::string[]"
 # CockroachDB's pooler may log in as one user for all.
 COCKROACHDB_ROLES = {"pgb"}
 # PostgreSQL grants reading by ALL TABLES, which is more than a changefeed needs.
-MORE_FOR_REPLICATION = {MIGRATIONS, "delivery_fence"}
+MORE_FOR_REPLICATION = {
+    *(MIGRATIONS, "delivery_fence", "event_relay", "event_relay_shard"),
+    *("event_production_key", "event_consumption_key", "event_consumption_log"),
+}
 APPEND_ONLY = {"request_event_log", "request_signal", "request_account_link", "account_number_claim"}
 
 POSTGRES, COCKROACHDB = (tables(dialect) for dialect in DIALECTS)
@@ -29,7 +40,7 @@ def both(table: str) -> tuple[Table, Table]:
 
 
 def test_tables() -> None:
-    assert len(SHARED) == 14
+    assert len(SHARED) == 20
     assert set(SHARED) == set(COCKROACHDB)
 
 
@@ -52,12 +63,38 @@ def test_keys_and_unique_constraints() -> None:
         one, other = both(table)
         assert one.primary_key == other.primary_key != (), table
         assert one.unique == other.unique, table
+        assert one.checks == other.checks, table
+
+
+def test_partitions() -> None:
+    assert {name: table.partitioned_by for name, table in POSTGRES.items() if table.partitioned_by} == dict.fromkeys(
+        PARTITIONED, "range (created_at)"
+    )
+    assert not any(table.partitioned_by for table in COCKROACHDB.values())
+    assert all(len(POSTGRES[name].checks) == 2 for name in PARTITIONED)
 
 
 def test_indexes() -> None:
     for table in SHARED:
         one, other = both(table)
-        assert one.indexes == {n: i for n, i in other.indexes.items() if n not in COCKROACHDB_INDEXES}, table
+        twins = {n: i for n, i in other.indexes.items() if n not in COCKROACHDB_INDEXES}
+        assert one.indexes.keys() == twins.keys(), table
+        for name, index in one.indexes.items():
+            if name in SUMMARIES:
+                assert index == Index(("created_at",), frozenset(), None, "brin"), name
+                assert twins[name] == Index(("region", "created_at"), frozenset(), None), name
+            else:
+                assert index == twins[name] == replace(index, method="btree"), name
+
+
+def test_the_indexes_of_the_logs() -> None:
+    assert {name: len(POSTGRES[name].indexes) for name in sorted(PARTITIONED)} == {
+        "event_consumption_log": 6,
+        "event_production_log": 6,
+    }
+    opened = "status in ('pending', 'publishing')"
+    assert POSTGRES["event_production_log"].indexes["event_production_open"].condition == opened
+    assert POSTGRES["event_consumption_log"].indexes["idx_cons_topic_partition_offset"].columns[2] == "offset"
 
 
 def test_every_key_of_a_regional_table_begins_with_the_locality() -> None:
@@ -66,6 +103,15 @@ def test_every_key_of_a_regional_table_begins_with_the_locality() -> None:
     for table in regional:
         assert REGION_COLUMN in table.columns
         assert {key[0] for key in (table.primary_key, *table.unique)} == {"locality"}
+
+
+def test_every_key_of_the_event_tables_begins_with_the_region() -> None:
+    regional = [table for table in COCKROACHDB.values() if "region" in table.columns]
+    assert len(regional) == 7
+    for table in regional:
+        assert REGION_COLUMN in table.columns
+        assert table.primary_key[0] == "region"
+        assert not table.unique
 
 
 def test_every_table_has_a_place() -> None:

@@ -17,8 +17,10 @@ import orjson
 from streams_app.databases import Databases, Statements, locality_of
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
+from streams_app.delivery.events import EventPublisher
 from streams_app.errors import is_outage
 from streams_app.systems.requests.model import Account, Context, Decision, RequestType
+from streams_app.systems.requests.outcomes import outcomes
 from streams_app.systems.requests.rows import account, context, link, trade
 
 SQL = Statements(Path(__file__).with_name("queries.sql"))
@@ -35,8 +37,10 @@ class RequestKey:
 class Store:
     """The requests system's tables in all regions. Every method raises what psycopg raises."""
 
-    def __init__(self, databases: Databases) -> None:
+    def __init__(self, databases: Databases, publisher: EventPublisher | None = None) -> None:
+        """Without a publisher nobody hears how requests end."""
         self._databases = databases
+        self._publisher = publisher
 
     async def load(self, region: str, keys: Sequence[RequestKey]) -> list[Context]:
         """Requests with head and waiting signals. Keys without a request are missing from the answer."""
@@ -108,9 +112,16 @@ class Store:
         """
         if not decisions:
             return set()
-        return await in_transaction(
-            self._databases, region, partial(_apply, decisions=decisions), partial(self._made, region, decisions)
-        )
+
+
+        async def apply(connection: Connection) -> set[UUID]:
+            moved = await _apply(connection, decisions)
+            ended = outcomes(d for d in decisions if d.transition.request_id in moved)
+            if ended and self._publisher is not None:
+                await self._publisher.publish(region, ended, connection)
+            return moved
+
+        return await in_transaction(self._databases, region, apply, partial(self._made, region, decisions))
 
     async def _made(self, region: str, decisions: Sequence[Decision]) -> set[UUID] | None:
         """The requests whose step is there, after a commit that nobody answered; None when none is."""

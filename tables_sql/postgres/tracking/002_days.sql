@@ -1,8 +1,8 @@
 -- The days that rows may be written to. The application may not create tables; it may call this.
 -- Returns the names of the partitions that were made. The table is made apart and then attached: creating it in its
--- place would lock out everybody who writes.
+-- place would lock out everybody who writes. Temporary tables are looked for last: a caller's own must not stand for a day.
 CREATE FUNCTION event_log_add_days(ahead int4) RETURNS SETOF text
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     log  text;
     day  date;
