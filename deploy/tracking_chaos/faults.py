@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from random import Random
 
 from deploy.tracking_chaos.plan import Size
 
-# How often each kind of process is the victim.
-WEIGHTS = {"relay": 5, "consumer": 4, "writer": 1}
-# Of those that are stopped: a writer has no lease.
+# Who is killed, in turn and then shuffled; and who is stopped: a writer has no lease.
+KILLED = ("relay", "consumer", "writer", "relay", "consumer")
 STOPPED = ("relay", "consumer")
 
 
@@ -33,14 +33,14 @@ class Fault:
 def draw(seed: int, size: Size, longer_than: float) -> list[Fault]:
     """The faults of a run, in their order, spread over its time. Who is stopped stands longer than `longer_than`."""
     rng = Random(f"tracking:{seed}")  # noqa: S311 (repeatable on purpose)
-    count = size.kills + size.stops
-    stops = set(rng.sample(range(count), size.stops))
+    kills = [(role, None) for role in islice(cycle(KILLED), size.kills)]
+    stops = [(role, longer_than + rng.uniform(1, 3)) for role in islice(cycle(STOPPED), size.stops)]
+    drawn: list[tuple[str, float | None]] = [*kills, *stops]
+    rng.shuffle(drawn)
     faults = []
-    for number in range(count):
-        # Not before the writers have begun; never two at the same moment of every run.
-        at = size.seconds * (0.05 + 0.9 * (number + rng.random()) / count)
-        role = rng.choice(STOPPED) if number in stops else rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        stop = longer_than + rng.uniform(1, 3) if number in stops else None
+    for number, (role, stop) in enumerate(drawn):
+        # Not before the writers have begun, and each in a stretch of its own.
+        at = size.seconds * (0.05 + 0.9 * (number + rng.random()) / len(drawn))
         faults.append(Fault(at, role, rng.random(), stop))
     return faults
 

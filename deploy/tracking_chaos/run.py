@@ -47,6 +47,7 @@ class Result:
     published: int
     processed: int
     repeated: int
+    seconds: float
     totals: Mapping[str, int]
 
     @property
@@ -59,7 +60,8 @@ class Result:
         names = ("events", "kills", "stops", "published", "processed")
         words = [f"{name}={getattr(self, name)}" for name in names]
         words += [f"{name}={count}" for name, count in self.totals.items() if name != "wrong" or count]
-        return f"TRACKING CHAOS {'OK' if self.proved else 'FAILED'} {' '.join(words)} repeated={self.repeated}"
+        words += [f"repeated={self.repeated}", f"seconds={self.seconds:.0f}"]
+        return f"TRACKING CHAOS {'OK' if self.proved else 'FAILED'} {' '.join(words)}"
 
 
 class Run:
@@ -85,6 +87,7 @@ class Run:
 
     def run(self, console: Console) -> Result:
         """The whole run. Raises ChaosError and what psycopg raises."""
+        began = time.monotonic()
         asyncio.run(self._make_topics())
         make_tables(self._settings)
         readings = Readings(self._settings)
@@ -92,7 +95,7 @@ class Run:
             self._members.start()
             self._drive(readings, console)
             self._members.stop()
-            return self._result(readings)
+            return self._result(readings, began)
         finally:
             readings.close()
 
@@ -161,7 +164,7 @@ class Run:
         # Repetitions come last: they must be refused as well.
         return lag(self._settings.broker_url, self._topic, PARTITIONS, self.groups) == 0
 
-    def _result(self, readings: Readings) -> Result:
+    def _result(self, readings: Readings, began: float) -> Result:
         report, facts = self._verified(), readings.facts()
         effects = sum((compare(facts, readings.effects(group)) for group in self.groups), Effects())
         totals = dict(report["totals"])
@@ -176,6 +179,7 @@ class Run:
             published=report["published"],
             processed=report["processed"],
             repeated=report["repeated"],
+            seconds=time.monotonic() - began,
             totals=totals,
         )
 

@@ -1,4 +1,4 @@
-"""`python -m deploy.tracking_chaos.writer`: writes events, and facts of its own, in all regions, until there are enough.
+"""`python -m deploy.tracking_chaos.writer`: writes events and facts of its own in all regions, until there are enough.
 
 Started again after a kill it goes on from what is committed.
 """
