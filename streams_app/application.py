@@ -7,18 +7,21 @@ import logging
 import click
 from faust.cli.base import cli as faust_cli
 
+from streams_app import tracked
 from streams_app.advice import explain, is_misconfigured
 from streams_app.background import announce_to_prometheus, repeating, watchdog
 from streams_app.commands import dead_letters, replay
+from streams_app.commands.relay import relay_command
 from streams_app.commands.schema import all_topics, migrate_command, schema_files, topics_command
 from streams_app.commands.verify import verify_command
 from streams_app.databases import Databases
 from streams_app.databases.migrations import check_schema
 from streams_app.delivery.batches import BatchProcessor
 from streams_app.errors import StartError, is_outage
-from streams_app.kafka.admin import TopicAdmin
+from streams_app.kafka.admin import TopicAdmin, bootstrap_servers
 from streams_app.kafka.app import StreamsApp, create_faust_app
 from streams_app.kafka.dead_letters import TopicDeadLetterSink
+from streams_app.kafka.event_sender import EventSender
 from streams_app.kafka.parking import TopicParkingLot
 from streams_app.kafka.versions import ChangelogVersionTable
 from streams_app.observability.logs import logging_config
@@ -26,11 +29,15 @@ from streams_app.observability.pages import Observer, add_pages
 from streams_app.settings import Settings
 from streams_app.systems.requests import commands as requests_commands
 from streams_app.systems.requests.agents import TOPICS, RequestsHandler
-from streams_app.systems.requests.orchestrator import Orchestrator
+from streams_app.systems.requests.orchestrator import SYSTEM, Orchestrator
 from streams_app.systems.requests.static import check_static_tables
 from streams_app.systems.requests.store import Store
 from streams_app.systems.requests.sweeper import Sweeper
 from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
+from streams_app.systems.tracking import commands as tracking_commands
+from streams_app.systems.tracking import resend_commands
+from streams_app.systems.tracking.observer import ObservedHandler
+from streams_app.systems.tracking.publisher import TrackedPublisher
 from streams_app.topics import REQUEST_DEAD_LETTERS, parked_topic
 
 logger = logging.getLogger(__name__)
@@ -45,15 +52,23 @@ def create_app(settings: Settings) -> StreamsApp:
     app.conf.logging_config = logging_config(settings.log_format)
     databases = Databases(settings)
     book = load_workflows(settings.workflows).scaled(settings.deadline_scale)
-    store = Store(databases)
+    store = Store(databases, TrackedPublisher(SYSTEM, settings))
     orchestrator = Orchestrator(store, databases.regions, book)
     versions = ChangelogVersionTable(app, "requests-versions", settings)
-    handler = RequestsHandler(orchestrator, book, databases.regions, settings.max_value_bytes)
+    handler = ObservedHandler(
+        RequestsHandler(orchestrator, book, databases.regions, settings.max_value_bytes),
+        settings.app_id,
+        databases,
+        settings.tracking,
+    )
     parking = TopicParkingLot(app, {name: parked_topic(name) for name in settings.regions}, databases.is_down)
     letters = TopicDeadLetterSink(app, REQUEST_DEAD_LETTERS)
     processors = [BatchProcessor(handler, versions, letters, parking) for _ in range(settings.lanes)]
     app.batch_agent("requests", TOPICS, processors, settings)
     parking.drain_into(lambda: BatchProcessor(handler, versions, letters), settings)
+    tracked.add_notices(app, settings, databases, letters)
+    tracked.add_relays(app, settings, databases)
+    tracked.add_care(app, settings, databases)
     observer = Observer(app, databases, {"requests-versions": versions}, settings.stall_timeout)
     add_pages(app, observer)
     app.before_start.append(lambda: _check(settings, databases, book))
@@ -95,10 +110,13 @@ COMMANDS: list[click.Command] = [
     *dead_letters.COMMANDS,
     *replay.COMMANDS,
     *requests_commands.COMMANDS,
+    *tracking_commands.COMMANDS,
 ]
 
 
 def add_commands() -> None:
     """Put our commands beside Faust's: `faust -A streams_app …`."""
+    resend_commands.sender_factory = lambda settings: EventSender(bootstrap_servers(settings.broker_url))
+    tracking_commands.tracking_group.add_command(relay_command)
     for command in COMMANDS:
         faust_cli.add_command(command)

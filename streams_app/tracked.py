@@ -14,13 +14,20 @@ from streams_app.delivery.events import NoVersions
 from streams_app.delivery.ports import DeadLetterSink
 from streams_app.kafka.admin import bootstrap_servers
 from streams_app.kafka.app import StreamsApp
+from streams_app.kafka.dead_letters import SentDeadLetters
 from streams_app.kafka.event_sender import EventSender
 from streams_app.kafka.parking import TopicParkingLot
 from streams_app.settings import Settings
 from streams_app.systems.requests import notices
 from streams_app.systems.tracking.consumer import TrackedConsumer
+from streams_app.systems.tracking.days import ensure_days
+from streams_app.systems.tracking.figures import refresh
 from streams_app.systems.tracking.relay import Relay
-from streams_app.topics import REQUEST_OUTCOMES, parked_notices_topic
+from streams_app.topics import REQUEST_DEAD_LETTERS, REQUEST_OUTCOMES, parked_notices_topic
+
+# Seconds between looks at the days ahead, and at what waits; each worker does both for every region.
+DAYS_INTERVAL = 3600.0
+GAUGES_INTERVAL = 15.0
 
 
 def add_notices(app: StreamsApp, settings: Settings, databases: Databases, letters: DeadLetterSink) -> None:
@@ -35,28 +42,39 @@ def add_notices(app: StreamsApp, settings: Settings, databases: Databases, lette
     parking.drain_into(lambda: BatchProcessor(consumer, NoVersions(), letters), settings)
 
 
-def add_relays(app: StreamsApp, settings: Settings, databases: Databases, letters: DeadLetterSink) -> None:
-    """Let the worker carry the events of every region to their topics."""
-    app.task(partial_task("relays", lambda: relay_all(settings, databases, letters)))
+def add_relays(app: StreamsApp, settings: Settings, databases: Databases) -> None:
+    """Let the worker carry the events of every region to their topics, unless Debezium does."""
+    if settings.tracking.delivery == "relay":
+
+        async def relays() -> None:
+            await relay_all(settings, databases)
+
+        app.task(relays)
 
 
-async def relay_all(settings: Settings, databases: Databases, letters: DeadLetterSink) -> None:
+async def relay_all(settings: Settings, databases: Databases) -> None:
     """Publish the events of every region, for ever; cancel it to stop."""
-    async with AsyncExitStack() as stack:
-        servers = bootstrap_servers(settings.broker_url)
-        # One sender a region: a region's round never waits for another's.
-        senders = {name: await stack.enter_async_context(EventSender(servers)) for name in settings.regions}
-        relays = [Relay(databases, name, senders[name], letters, settings.tracking) for name in settings.regions]
-        async with asyncio.TaskGroup() as group:
-            for relay in relays:
-                group.create_task(relay.run())
+    servers = bootstrap_servers(settings.broker_url)
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        for region in settings.regions:
+            # One sender a region: a region's round never waits for another's.
+            sender = await stack.enter_async_context(EventSender(servers))
+            letters = SentDeadLetters(sender, REQUEST_DEAD_LETTERS)
+            group.create_task(Relay(databases, region, sender, letters, settings.tracking).run())
 
 
-def partial_task(name: str, call: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-    """`call` under a name, as Faust wants its tasks."""
+def add_care(app: StreamsApp, settings: Settings, databases: Databases) -> None:
+    """Let the worker make the days of the logs ahead, and show what the logs hold in its metrics."""
+    for region in databases.regions.names:
+        days = partial(ensure_days, databases, region, settings.tracking.days_ahead)
+        gauges = partial(refresh, databases, region, settings.tracking)
+        app.task(repeating(app, _named("days", days), region, DAYS_INTERVAL))
+        app.task(repeating(app, _named("gauges", gauges), region, GAUGES_INTERVAL))
 
-    async def run() -> None:
-        await call()
+
+def _named(name: str, call: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:
+    async def run() -> object:
+        return await call()
 
     run.__name__ = name
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -71,3 +72,24 @@ def asynchronous(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Call
         raise SystemExit(status or 0)
 
     return run
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[asyncio.Event]:
+    """An event that Ctrl-C or SIGTERM sets; a second one ends the process the hard way."""
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+
+    def restore() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    def stop() -> None:
+        event.set()
+        restore()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield event
+    finally:
+        restore()

@@ -19,9 +19,9 @@ from streams_app.kafka.group import ConsumerGroup, Member
 from streams_app.kafka.recovery import make_void
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.agents import TOPICS
-from streams_app.topics import changelog_topic
+from streams_app.topics import EVENT_TOPICS, changelog_topic
 
-TOPIC_NAMES = [topic.name for topic in TOPICS]
+TOPIC_NAMES = [topic.name for topic in (*TOPICS, *EVENT_TOPICS)]
 
 
 @click.command("replay")

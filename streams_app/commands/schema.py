@@ -15,7 +15,14 @@ from streams_app.kafka.admin import TopicAdmin
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.static import write_static_tables
 from streams_app.systems.requests.workflow import load_workflows
-from streams_app.topics import ALL_TOPICS, TopicSpec, changelog_topic, heartbeat_topic, parked_notices_topic, parked_topic
+from streams_app.topics import (
+    ALL_TOPICS,
+    TopicSpec,
+    changelog_topic,
+    heartbeat_topic,
+    parked_notices_topic,
+    parked_topic,
+)
 
 TABLES_SQL = Path(__file__).resolve().parents[2] / "tables_sql"
 SYSTEMS = ["delivery", "tracking", "requests"]
@@ -25,7 +32,9 @@ TABLES = ["requests-versions"]
 def all_topics(settings: Settings) -> list[TopicSpec]:
     """Every topic the application needs: its own, its changelogs, the connectors' heartbeats."""
     changelogs = [changelog_topic(settings.app_id, table) for table in TABLES]
-    regional = [make(region) for make in (parked_topic, parked_notices_topic, heartbeat_topic) for region in settings.regions]
+    regional = [
+        make(region) for make in (parked_topic, parked_notices_topic, heartbeat_topic) for region in settings.regions
+    ]
     return [*ALL_TOPICS, *changelogs, *regional]
 
 

@@ -10,6 +10,8 @@ from aiokafka.errors import KafkaError
 from streams_app.delivery.letters import ATTEMPTS, PREFIX, REDRIVE, attempts_of, letter_id
 from streams_app.delivery.ports import DeadLetter
 from streams_app.kafka.app import StreamsApp
+from streams_app.kafka.event_sender import EventSender
+from streams_app.systems.tracking.ports import OutgoingRecord, Refused
 from streams_app.topics import TopicSpec
 
 # A header is for people and filters; a stack longer than this says nothing more.
@@ -36,6 +38,35 @@ class TopicDeadLetterSink:
     async def _send(self, letter: DeadLetter) -> None:
         key, value = key_and_value(letter)
         await self._app.producer.send_and_wait(self._topic.name, key, value, None, None, dead_letter_headers(letter))
+
+
+class SentDeadLetters:
+    """Writes the dead letters of a relay through its own sender. Their rows keep the payload: a letter that is too
+    large for the topic goes without its value."""
+
+    def __init__(self, sender: EventSender, topic: TopicSpec) -> None:
+        self._sender = sender
+        self._topic = topic.name
+
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
+        """Store every letter. Raises ConnectionError, to be tried again."""
+        whole = [self._record(letter, letter.record.value or b"") for letter in letters]
+        await self._store([self._record(letters[n], b"") for n in await self._store(whole)])
+
+    async def _store(self, records: Sequence[OutgoingRecord]) -> list[int]:
+        """Returns the places of those that the topic never takes."""
+        try:
+            answers = await self._sender.send(records) if records else []
+        except KafkaError as error:
+            raise ConnectionError(f"{self._topic}: {error}") from error
+        refused = [(n, answer) for n, answer in enumerate(answers) if isinstance(answer, Refused)]
+        again = next((answer for _, answer in refused if not answer.permanent), None)
+        if again is not None:
+            raise ConnectionError(f"{self._topic}: {again.reason}")
+        return [n for n, _ in refused]
+
+    def _record(self, letter: DeadLetter, value: bytes) -> OutgoingRecord:
+        return OutgoingRecord(self._topic, key_and_value(letter)[0], value, tuple(dead_letter_headers(letter)))
 
 
 def key_and_value(letter: DeadLetter) -> tuple[bytes | None, bytes | None]:

@@ -12,6 +12,7 @@ from ..users import User, give, make_service_folder
 from .base import Part, Site
 
 TARGETS_FILE = "targets.json"
+CONFIGURATION = ("prometheus.yml", "tracking-rules.yml")
 
 
 class Prometheus(Part):
@@ -42,13 +43,14 @@ class Prometheus(Part):
         return self.site.layout.service(self.name)
 
     def prepare(self) -> None:
-        """Write the configuration, and an empty targets file where there is none."""
+        """Write the configuration with its rules, and an empty targets file where there is none."""
         make_service_folder(self.folder, self.user)
-        shutil.copyfile(TEMPLATES / "prometheus" / "prometheus.yml", self.folder / "prometheus.yml")
+        for name in CONFIGURATION:
+            shutil.copyfile(TEMPLATES / "prometheus" / name, self.folder / name)
         targets = self.folder / TARGETS_FILE
         if not targets.exists():
             targets.write_text("[]\n", encoding="utf-8")
-        for path in (self.folder / "prometheus.yml", targets):
+        for path in (*(self.folder / name for name in CONFIGURATION), targets):
             give(path, self.user)
 
     def command(self) -> list[str]:

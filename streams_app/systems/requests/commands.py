@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import secrets
-import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from streams_app.commands.console import asynchronous, console, json_option, print_json
+from streams_app.commands.console import asynchronous, console, json_option, print_json, stop_on_signal
 from streams_app.databases import Databases
 from streams_app.errors import StartError
 from streams_app.settings import Role, Settings, load_settings
@@ -66,7 +64,7 @@ async def generate_command(as_json: bool, **options: Any) -> None:
     async with _opened("app") as (settings, book, databases):
         order = _order(options, settings)
         await check_regions(databases, book, order.regions)
-        with _progress() as bar, _stop_on_signal() as stop:
+        with _progress() as bar, stop_on_signal() as stop:
             show = _shown(bar, order)
             totals = await Generation(databases, book, order, show).run(stop)
     _report(totals, order, as_json)
@@ -275,27 +273,6 @@ def _progress() -> Progress:
         TimeElapsedColumn(),
     )
     return Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[asyncio.Event]:
-    """An event that Ctrl-C or SIGTERM sets; a second one ends the process the hard way."""
-    loop, event = asyncio.get_running_loop(), asyncio.Event()
-
-    def restore() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-    def stop() -> None:
-        event.set()
-        restore()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    try:
-        yield event
-    finally:
-        restore()
 
 
 COMMANDS: list[click.Command] = [generate_command, sample_command, requests_group]

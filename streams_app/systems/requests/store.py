@@ -113,7 +113,6 @@ class Store:
         if not decisions:
             return set()
 
-
         async def apply(connection: Connection) -> set[UUID]:
             moved = await _apply(connection, decisions)
             ended = outcomes(d for d in decisions if d.transition.request_id in moved)
