@@ -73,6 +73,15 @@ async def test_retry_makes_failed_events_pending(
     assert sender.sent == []
 
 
+async def test_what_is_on_its_way_meanwhile_is_not_tried_again(fresh_databases: Databases) -> None:
+    made = ago(100)
+    await produce(fresh_databases, EAST, "e", created_at=made, status="PUBLISHING", retry_count=2)
+    await produce(fresh_databases, EAST, "f", created_at=made, **FAILED)
+    # As after a page that was read before a relay took the first of them.
+    assert await retries._retry(fresh_databases, EAST, [("e", made), ("f", made)]) == 1
+    assert await states(fresh_databases) == {"e": ("PUBLISHING", 2, None), "f": ("PENDING", 0, None)}
+
+
 async def test_retry_wants_to_know_which(commands: Commands) -> None:
     assert "say which" in await commands.run("retry", status=2)
     assert "add --yes" in await commands.run("retry", "--all", "--json", status=2)

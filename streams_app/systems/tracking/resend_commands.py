@@ -98,7 +98,7 @@ async def retry_command(
     if manner.as_json:
         print_json({"pending_again": retried, **_as_dict(outcome)})
     else:
-        for region, count in retried.items():
+        for region, count in ((name, found) for name, found in retried.items() if found):
             say(f"{region}: {count:,} events are PENDING again; a relay publishes them")
         _say_outcome(outcome, bool(spans))
     return 1 if outcome.refused else 0
