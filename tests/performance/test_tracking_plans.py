@@ -115,7 +115,7 @@ PRODUCTION_KEY, CONSUMPTION_KEY = "event_production_key_pkey", "event_consumptio
 
 PLANS = [
     # Relays: what waits, by the indexes of what waits; what is done is found where its time says.
-    Plan(leases.SQL, "take", some(**OPEN), {"event_production_open", "event_production_waiting"}, 2),
+    Plan(leases.SQL, "take", some(**OPEN), {PENDING, "event_production_waiting"}, 2),
     Plan(leases.SQL, "anything", some(**OPEN), {PENDING}, 2),
     Plan(leases.SQL, "horizon", some(), {"idx_prod_status_created"}),
     Plan(leases.SQL, "take_back", some(**OPEN), {UNDONE}, 2),
