@@ -1,10 +1,10 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON = .venv/bin/python
 
-# What `make chaos` does: CHAOS=short or full; without SEED a new one is drawn and printed.
+# What `make chaos` and `make chaos-tracking` do: CHAOS=short or full; without SEED a new one is drawn and printed.
 CHAOS ?= short
 
-.PHONY: help setup demo chaos bench-requests bench-tables bench-regions test check unit up down clean format
+.PHONY: help setup demo chaos chaos-tracking bench-requests bench-tables bench-regions test check unit up down clean format
 
 help:           ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,6 +17,9 @@ demo: setup     ## The main job on real parts, proved at the end (DEMO_REQUESTS=
 
 chaos: setup    ## Faults under load on real parts, proved at the end (CHAOS=short|full, SEED=n)
 	@$(PYTHON) -m deploy.chaos --$(CHAOS) $(if $(SEED),--seed $(SEED))
+
+chaos-tracking: setup ## Writers, relays and consumers of events killed, proved at the end (CHAOS=short|full, SEED=n)
+	@$(PYTHON) -m deploy.tracking_chaos --$(CHAOS) $(if $(SEED),--seed $(SEED))
 
 bench-requests: setup ## The delivery core against rivals and limits, as ratios (BENCH="--rounds 1 --events 20000")
 	@$(PYTHON) -m benchmarks.requests $(BENCH)

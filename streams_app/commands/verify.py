@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import click
 import psycopg
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import Progress
 
 from streams_app.advice import explain
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table
+from streams_app.commands.topic_reading import kafka_topics
 from streams_app.errors import SettingsError, StartError
-from streams_app.settings import load_settings
+from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.verify import verify
 from streams_app.systems.requests.verify_checks import CHECKS
 from streams_app.systems.requests.workflow import load_workflows
 from streams_app.systems.requests.workflow_file import WorkflowError
+from streams_app.systems.tracking import verify as tracking
 from streams_app.verification import Finding, Report
+
+# The figures of the last line.
+FIGURES = {
+    "requests": ("requests", "transitions", "terminal", "open"),
+    "tracking": ("published", "processed", "pending", "failed"),
+}
 
 
 class CannotVerify(click.ClickException):
@@ -25,7 +36,14 @@ class CannotVerify(click.ClickException):
 
 
 @click.command("verify")
-@click.option("--system", type=click.Choice(["requests"]), default="requests", show_default=True, help="What to check.")
+@click.option(
+    "--system", type=click.Choice(list(FIGURES)), default="requests", show_default=True, help="What to check."
+)
+@click.option(
+    "--topics/--no-topics",
+    default=None,
+    help="Of tracked events, also read their topics from beginning to end.  [default: no-topics]",
+)
 @click.option(
     "--samples", type=click.IntRange(1, 1000), default=3, show_default=True, help="Offenders to name a check."
 )
@@ -34,23 +52,36 @@ class CannotVerify(click.ClickException):
     type=click.FloatRange(0),
     default=60.0,
     show_default=True,
-    help="Seconds beyond a deadline that are fine.",
+    help="Seconds beyond a deadline that are fine; of tracked events, seconds that one may wait anywhere.",
 )
 @json_option
 @asynchronous
-async def verify_command(system: str, samples: int, grace: float, as_json: bool) -> int:
+async def verify_command(system: str, topics: bool | None, samples: int, grace: float, as_json: bool) -> int:
     """Check that nothing was lost, doubled or disordered; reads the databases alone, also while workers run.
 
-    Exit status 0: all is well; 1: there are violations; 2: it could not be checked.
+    Of tracked events it can read the topics as well. Exit status 0: all is well; 1: there are violations; 2: it could
+    not be checked.
     """
+    if topics is not None and system != "tracking":
+        raise click.UsageError("--topics is for tracked events: add --system tracking")
     try:
-        report = await _verify(samples, grace)
+        settings = load_settings()
+        checked = (
+            _requests(settings, samples, grace)
+            if system == "requests"
+            else _tracking(settings, samples, grace, bool(topics))
+        )
+        report = await checked
     except (SettingsError, StartError, WorkflowError) as error:
         raise CannotVerify(str(error)) from None
     except psycopg.OperationalError as error:
         raise CannotVerify(f"a database does not answer: {explain(error)}") from None
     except psycopg.Error as error:
         raise CannotVerify(f"a database refuses: {explain(error)}") from None
+    except (TimeoutError, ConnectionError) as error:
+        raise CannotVerify(f"a database does not answer: {error or 'it takes too long'}") from None
+    except KafkaError as error:
+        raise CannotVerify(f"the broker does not answer: {error}; is the stack up? (`make up`)") from None
     if as_json:
         print_json(report.as_dict())
     else:
@@ -58,24 +89,41 @@ async def verify_command(system: str, samples: int, grace: float, as_json: bool)
     return 0 if report.clean else 1
 
 
-async def _verify(samples: int, grace: float) -> Report:
-    settings = load_settings()
+async def _requests(settings: Settings, samples: int, grace: float) -> Report:
     book = load_workflows(settings.workflows).scaled(settings.deadline_scale)
-    # On stderr, and on a terminal only: the report alone goes to stdout.
-    stderr = Console(stderr=True)
-    with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
+    with _progress() as progress:
         task = progress.add_task("checking", total=len(CHECKS) * len(settings.regions))
         return await verify(settings, book, grace=grace, samples=samples, on_check=lambda: progress.advance(task))
+
+
+async def _tracking(settings: Settings, samples: int, grace: float, with_topics: bool) -> Report:
+    async with AsyncExitStack() as stack:
+        topics = await stack.enter_async_context(kafka_topics(settings.broker_url)) if with_topics else None
+        progress = stack.enter_context(_progress())
+        task = progress.add_task("checking", total=tracking.steps(settings, topics=with_topics))
+        return await tracking.verify(
+            settings, grace=grace, samples=samples, topics=topics, on_check=lambda: progress.advance(task)
+        )
+
+
+def _progress() -> Progress:
+    # On stderr, and on a terminal only: the report alone goes to stdout.
+    stderr = Console(stderr=True)
+    return Progress(console=stderr, transient=True, disable=not stderr.is_terminal)
 
 
 def _print(report: Report) -> None:
     rows = [(_text(finding), finding.check.harm, finding.violations) for finding in report.findings]
     print_table(f"Checks of {report.system}", ("check, what it proves, offenders", "class", "violations"), rows)
-    for name in ("by_status", "by_type", "by_region"):
-        counts = ", ".join(f"{key} {count:,}" for key, count in sorted(report.figures[name].items()))
-        console.print(f"{name.replace('_', ' ')}: {counts or 'none'}", highlight=False)
-    figures = ("requests", "transitions", "terminal", "open")
-    words = [f"{key}={report.figures[key]}" for key in figures] + [f"{k}={n}" for k, n in report.totals.items()]
+    for name, found in report.figures.items():
+        if name.startswith("by_"):
+            counts = ", ".join(f"{key} {count:,}" for key, count in sorted(found.items()))
+            console.print(f"{name.replace('_', ' ')}: {counts or 'none'}", highlight=False)
+    if "records" in report.figures:
+        words = [f"{report.figures[key]:,} {key}" for key in ("records", "repeated", "removed")]
+        console.print(f"on the topics: {', '.join(words)}", highlight=False)
+    words = [f"{key}={report.figures[key]}" for key in FIGURES[report.system]]
+    words += [f"{k}={n}" for k, n in report.totals.items()]
     verdict = "[green]VERIFY OK[/green]" if report.clean else "[red]VERIFY FAILED[/red]"
     console.print(f"{verdict} {' '.join(words)}", highlight=False, soft_wrap=True)
 

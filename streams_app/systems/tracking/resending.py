@@ -109,16 +109,17 @@ class Outcome:
                 self.stopped_at = place_of(record)
 
 
-def record_of(row: Mapping[str, Any], into: str | None) -> OutgoingRecord:
-    """The record of a row of the log, for its own topic or another one. Its identity stays: an event that a consumer
-    has processed has no new effect there."""
+def record_of(row: Mapping[str, Any], into: str | None, service: str | None) -> OutgoingRecord:
+    """The record of a row of the log, for its own topic or another one; `service` published it, None: not known.
+
+    Its identity stays: an event that a consumer has processed has no new effect there.
+    """
     headers: list[tuple[str, bytes | None]] = [
         (EVENT_ID, row["event_id"].encode()),
         (EVENT_TYPE, row["event_type"].encode()),
     ]
-    # The row's own service is the one that consumed it.
-    for name, value in ((CORRELATION_ID, row["correlation_id"]), (SERVICE, (row["metadata"] or {}).get(SERVICE))):
-        if isinstance(value, str):
+    for name, value in ((CORRELATION_ID, row["correlation_id"]), (SERVICE, service)):
+        if value is not None:
             headers.append((name, value.encode()))
     headers.append((REPLAYED_FROM, f"{row['topic']}-{row['partition']}-{row['offset']}".encode()))
     key = None if row["event_key"] is None else row["event_key"].encode()
@@ -178,7 +179,8 @@ async def resend(
     outcome = Outcome()
     for _, together in groupby(spans, key=lambda span: (span.topic, span.partition)):
         async for page in _pages(databases, selection, list(together)):
-            records = [record_of(row, into) for row in page]
+            services = await _producers(databases, selection, page)
+            records = [record_of(row, into, services.get(row["event_id"])) for row in page]
             outcome.take(records, await sender.send(records))
             done(len(page))
             if outcome.stopped_at is not None:
@@ -203,6 +205,14 @@ async def _pages(databases: Databases, selection: Selection, spans: Sequence[Spa
         rows, after = merge(await asyncio.gather(*pages), PAGE)
         if rows:
             yield rows
+
+
+async def _producers(databases: Databases, selection: Selection, page: Sequence[Row]) -> dict[str, str]:
+    """Which service published each event: not that of its row, which consumed it. An event may come from any region."""
+    arguments = {"event_ids": [row["event_id"] for row in page], "made_until": selection.made[1]}
+    regions = databases.regions.names
+    parts = await asyncio.gather(*(_rows(databases, region, "producers", arguments) for region in regions))
+    return {row["event_id"]: row["service_name"] for part in parts for row in part}
 
 
 async def _rows(databases: Databases, region: str, name: str, arguments: Row) -> list[Row]:

@@ -17,7 +17,7 @@ SELECT topic, partition_number AS partition, min("offset") AS first, max("offset
 -- The next chosen events of one partition, in order, each once however many groups consumed it. The payload as text:
 -- its numbers stay as they are.
 SELECT DISTINCT ON ("offset") event_id, topic, partition_number AS partition, "offset", event_key, event_type,
-       payload::text AS payload, correlation_id, metadata
+       payload::text AS payload, correlation_id
   FROM event_consumption_log
  WHERE region = %(region)s
    AND created_at >= %(made_since)s AND created_at < %(made_until)s
@@ -30,3 +30,9 @@ SELECT DISTINCT ON ("offset") event_id, topic, partition_number AS partition, "o
    AND (%(event_ids)s::text[] IS NULL OR event_id = ANY(%(event_ids)s::text[]))
  ORDER BY "offset"
  LIMIT %(limit)s;
+
+-- name: producers
+-- Which service published events, where this application did: the header of a record that is sent again.
+SELECT event_id, service_name
+  FROM event_production_log
+ WHERE region = %(region)s AND event_id = ANY(%(event_ids)s::text[]) AND created_at < %(made_until)s;

@@ -22,12 +22,11 @@ ROW: dict[str, Any] = {
     "event_type": "made",
     "payload": '{"amount": 0.10000000000000000001}',
     "correlation_id": "c-1",
-    "metadata": {"service": "shop"},
 }
 
 
 def test_a_record_keeps_its_key_its_identity_and_its_payload() -> None:
-    record = record_of(ROW, None)
+    record = record_of(ROW, None, "shop")
     assert (record.topic, record.key, record.value) == ("orders", b"k", ROW["payload"].encode())
     assert dict(record.headers) == {
         "event_id": b"e-1",
@@ -40,7 +39,7 @@ def test_a_record_keeps_its_key_its_identity_and_its_payload() -> None:
 
 
 def test_what_is_not_known_is_no_header() -> None:
-    record = record_of(ROW | {"event_key": None, "correlation_id": None, "metadata": None}, "again")
+    record = record_of(ROW | {"event_key": None, "correlation_id": None}, "again", None)
     assert (record.topic, record.key) == ("again", None)
     assert set(dict(record.headers)) == {"event_id", "event_type", "replayed_from"}
 
@@ -63,7 +62,7 @@ def test_the_rows_of_several_regions_come_in_order_and_each_offset_once(rows: li
 
 
 def record(offset: int) -> OutgoingRecord:
-    return record_of(ROW | {"offset": offset}, None)
+    return record_of(ROW | {"offset": offset}, None, None)
 
 
 @pytest.mark.parametrize(("permanent", "stopped"), [(True, None), (False, "orders-3-2")])

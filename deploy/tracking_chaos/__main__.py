@@ -1,0 +1,118 @@
+"""`python -m deploy.tracking_chaos`: the kill test of tracked events, with its last line and exit status."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import psycopg
+from rich.console import Console
+
+from deploy.chaos.errors import ChaosError
+from deploy.demo.run import keep
+from deploy.local import Stack, StackError
+from deploy.local.layout import PROJECT
+from deploy.local.settings_files import VARIABLE
+from deploy.tracking_chaos.plan import FULL, SHORT, Size
+from deploy.tracking_chaos.run import Run
+from streams_app.errors import SettingsError, StartError
+from streams_app.settings import load_settings
+
+ROOT = PROJECT / ".local" / "tracking-chaos"
+KEPT = PROJECT / ".local" / "tracking-chaos-logs"
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run what the command line asks for; the exit status is 0 when everything is proved."""
+    arguments = build_parser().parse_args(words)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    size = FULL if arguments.full else SHORT
+    # Two runs on one broker, also with one seed, have nothing in common.
+    name = f"tracking-chaos.{arguments.seed}.{secrets.token_hex(3)}"
+    try:
+        with _stack(arguments.running) as stack:
+            return _run(size, arguments.seed, name, stack)
+    except (ChaosError, StackError, SettingsError, StartError, psycopg.Error) as error:
+        first, _, rest = str(error).partition("\n")
+        print(f"{rest}\nTRACKING CHAOS FAILED {first}")
+        return 1
+    except KeyboardInterrupt:
+        print("TRACKING CHAOS FAILED interrupted")
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line and its help."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.tracking_chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="decides who dies, and when")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--short", action="store_true", help=f"{SHORT.events:,} events, {SHORT.kills} kills (default)")
+    size.add_argument("--full", action="store_true", help=f"{FULL.events:,} events, {FULL.kills} kills")
+    parser.add_argument(
+        "--running",
+        action="store_true",
+        help="use the broker and the empty, migrated databases of the settings, instead of a stack of its own",
+    )
+    return parser
+
+
+def _run(size: Size, seed: int, name: str, stack: Stack | None) -> int:
+    console = Console()
+    console.print(f"Seed {seed}: {size.events:,} events, {size.kills} kills, {size.stops} stops.", highlight=False)
+    environment = {} if stack is None else {VARIABLE: str(stack.config_path)}
+    os.environ.update(environment)
+    logs = KEPT / name
+    logs.mkdir(parents=True, exist_ok=True)
+    run, proved = Run(load_settings(), size, seed, name, logs, environment), False
+    try:
+        result = run.run(console)
+        proved = result.proved
+        print(result.line())
+        return 0 if proved else 1
+    finally:
+        run.stop()
+        if proved:
+            shutil.rmtree(logs)
+        else:
+            if stack is not None:
+                keep(stack, logs)
+            print(f"The logs are in {logs}", file=sys.stderr)
+
+
+@contextmanager
+def _stack(running: bool) -> Iterator[Stack | None]:
+    """A stack of its own, gone afterwards; None when a running one is to be used. Raises ChaosError when another run of
+    this checkout has it."""
+    if running:
+        yield None
+        return
+    ROOT.parent.mkdir(exist_ok=True)
+    with ROOT.with_suffix(".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ChaosError("another run is under way in this checkout") from None
+        stack = Stack(ROOT)
+        stack.clean()
+        try:
+            stack.up()
+            yield stack
+        finally:
+            stack.clean()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
