@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from itertools import count
@@ -345,7 +346,7 @@ def test_writers_go_on_while_days_come_and_go(
     fresh_settings: Settings, connection: psycopg.Connection, place: Place, archived: Callable[[int], Day]
 ) -> None:
     days = [archived(number) for number in (40, 41, 42)]
-    written, failures, ended = [], [], threading.Event()
+    written, failures, ended, reading = [], [], threading.Event(), threading.Event()
 
     def write(number: int) -> None:
         address, name = fresh_settings.pooler_of(REGION, "app")
@@ -353,7 +354,7 @@ def test_writers_go_on_while_days_come_and_go(
             with psycopg.connect(**connect_arguments(fresh_settings.database, address, "app", name)) as writer:
                 while not ended.is_set():
                     with writer.transaction():
-                        writer.execute(b"SET LOCAL lock_timeout = '2s'")
+                        writer.execute(b"SET LOCAL lock_timeout = '500ms'")
                         writer.execute(
                             b"INSERT INTO event_production_log (region, event_id, service_name, topic, event_type,"
                             b" payload, shard) VALUES (%s, %s, 's', 't', 'T', '{}', 0)",
@@ -363,9 +364,18 @@ def test_writers_go_on_while_days_come_and_go(
         except psycopg.Error as error:
             failures.append(error)
 
+    def read() -> None:
+        # The detachment waits for this transaction; nobody may wait behind it.
+        with server(fresh_settings, "app") as reader, reader.transaction():
+            reader.execute(b"SELECT count(*) FROM event_production_log")
+            reading.set()
+            time.sleep(1.5)
+
     threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    threads.append(threading.Thread(target=read))
     for thread in threads:
         thread.start()
+    assert reading.wait(10)
     try:
         counts = []
         for day in days:

@@ -23,14 +23,19 @@ FILL = Path(__file__).with_name("fill_tracking.sql")
 NOW = datetime.now(UTC)
 YESTERDAY = NOW - timedelta(days=1)
 REGION = "us-east"
-EVENTS = [f"e1-{i}" for i in range(1, 21)]
+TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+EVENTS = [f"e0-{i}" for i in range(1, 21)]
+# A twentieth of the day so far: the same share of its rows at any hour.
+WINDOW = {"seconds": max((NOW - TODAY).total_seconds() / 20, 1.0)}
 
 
 @dataclass(frozen=True)
 class Filled:
-    """The full region: its indexes by the names that partitions call them, and the tables that have rows."""
+    """The full region, for the application and the owner; its indexes by the names that partitions call them; the
+    tables that have rows."""
 
-    connection: psycopg.Connection
+    app: psycopg.Connection
+    owner: psycopg.Connection
     indexes: dict[str, str]
     full: set[str]
 
@@ -54,8 +59,11 @@ def filled(fresh_settings: Settings, stack: Any) -> Iterator[Filled]:
         counted = administrator.execute(b"SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > 0")
         full = {name for (name,) in counted.fetchall() if name.startswith("event_")}
     assert len(full) == 2 * 41 + 2
-    with psycopg.connect(**connect_arguments(fresh_settings.database, region.server, "app")) as connection:
-        yield Filled(connection, indexes, full)
+    with (
+        psycopg.connect(**connect_arguments(fresh_settings.database, region.server, "app")) as app,
+        psycopg.connect(**connect_arguments(fresh_settings.database, region.server, "owner")) as owner,
+    ):
+        yield Filled(app, owner, indexes, full)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,8 @@ def narrow(**more: Any) -> dict[str, Any]:
     return some(**{"topic": None, "service": None, "group": None, "status": None, "event_ids": None, **more})
 
 
-CREATED = {"event_ids": EVENTS, "created": [YESTERDAY] * 20, "oldest": YESTERDAY, "newest": YESTERDAY}
+CREATED = {"event_ids": EVENTS, "created": [TODAY] * 20, "oldest": TODAY, "newest": NOW}
+OPEN = {"since": NOW - timedelta(hours=1), "until": NOW + timedelta(hours=1), "shards": list(range(16))}
 PUBLISHED = {**CREATED, "partitions": [1] * 20, "offsets": list(range(20)), "shards": list(range(16))}
 UNPUBLISHED = {"statuses": ["PENDING"] * 20, "tries": [1] * 20, "errors": ["x"] * 20, "pauses": [1.0] * 20}
 GIVEN = {
@@ -92,39 +101,42 @@ GIVEN = {
     "service": "s",
     "max_retries": 3,
 }
-CONSUMED = {**GIVEN, "partitions": [1] * 20, "offsets": [1] * 20, "group": "g", "ms": 5, "created": [YESTERDAY] * 20}
+CONSUMED = {**GIVEN, "partitions": [1] * 20, "offsets": [1] * 20, "group": "g", "ms": 5, "created": [TODAY] * 20}
 FAILED = {**CONSUMED, "tries": 1, "error": "x", "stack": "x"}
 SLICE = {"made_since": YESTERDAY, "made_until": NOW, "since": YESTERDAY, "until": NOW}
 MONTH = {"since": NOW - timedelta(days=30), "until": NOW, "after_time": NOW - timedelta(days=30), "after_id": ""}
 OLD = dict(zip(("since", "until"), days.bounds((NOW - timedelta(days=35)).date()), strict=True))
 
-PENDING, UNDONE = "event_production_open", "idx_prod_status_created or idx_prod_service or event_production_open"
+PENDING = "event_production_open or idx_prod_status_created"
+UNDONE = "idx_prod_status_created or idx_prod_service or event_production_open"
 UNPROCESSED = "idx_cons_status_created or idx_cons_consumer_group or idx_cons_service"
 PRODUCTION, CONSUMPTION = "event_production_log_pkey", "event_consumption_log_pkey"
 PRODUCTION_KEY, CONSUMPTION_KEY = "event_production_key_pkey", "event_consumption_key_pkey"
 
 PLANS = [
     # Relays: what waits, by the indexes of what waits; what is done is found where its time says.
-    Plan(leases.SQL, "take", some(shards=list(range(16))), {PENDING, "event_production_waiting"}),
-    Plan(leases.SQL, "anything", some(), {PENDING}),
-    Plan(leases.SQL, "take_back", some(shards=[1, 2]), {UNDONE}),
-    Plan(leases.SQL, "taken", some(shards=[1, 2]), {UNDONE}),
-    Plan(leases.SQL, "published", some(**PUBLISHED), {PRODUCTION}, 1),
-    Plan(leases.SQL, "unpublished", some(**PUBLISHED, **UNPUBLISHED), {PRODUCTION}, 1),
+    Plan(leases.SQL, "take", some(**OPEN), {PENDING, "event_production_waiting"}, 2),
+    Plan(leases.SQL, "anything", some(**OPEN), {PENDING}, 2),
+    Plan(leases.SQL, "horizon", some(), {"idx_prod_status_created"}),
+    Plan(leases.SQL, "take_back", some(**OPEN), {UNDONE}, 2),
+    Plan(leases.SQL, "taken", some(**OPEN), {UNDONE}, 2),
+    Plan(leases.SQL, "published", some(**PUBLISHED), {f"{PRODUCTION} or {UNDONE}"}, 1),
+    Plan(leases.SQL, "unpublished", some(**PUBLISHED, **UNPUBLISHED), {f"{PRODUCTION} or {UNDONE}"}, 1),
     # Publishers and consumers: the keys, whatever the day.
     Plan(publisher.SQL, "publish", some(**GIVEN), {PRODUCTION_KEY}, 1),
     Plan(publisher.SQL, "find_conflicts", some(**GIVEN), {PRODUCTION_KEY}, 1),
     Plan(consumption.SQL, "receive", some(**CONSUMED), {CONSUMPTION_KEY}, 1),
     Plan(consumption.SQL, "claim", some(**CONSUMED), {CONSUMPTION_KEY}, 1),
     Plan(consumption.SQL, "find_conflicts", some(**CONSUMED), {CONSUMPTION_KEY}, 1),
-    Plan(consumption.SQL, "begin", some(**CONSUMED), {CONSUMPTION_KEY, CONSUMPTION}),
+    Plan(consumption.SQL, "find_open", some(**CONSUMED), {CONSUMPTION_KEY}, 1),
+    Plan(consumption.SQL, "begin", some(**CREATED, group="g"), {f"{CONSUMPTION} or {UNPROCESSED}"}, 1),
     Plan(consumption.SQL, "finish", some(**CREATED, group="g", ms=5), {CONSUMPTION}, 1),
     Plan(consumption.SQL, "write_outcome", some(**CONSUMED), {CONSUMPTION}),
     Plan(consumption.SQL, "fail", some(**FAILED), {CONSUMPTION_KEY, CONSUMPTION}),
-    # Figures: what is not done, and what was made in the last quarter of an hour.
+    # Figures: what is not done, and what was made not long ago.
     Plan(figures.SQL, "backlog", some(), {UNDONE, UNPROCESSED}),
-    Plan(figures.SQL, "produced", some(seconds=900.0), {"event_production_created"}, 2),
-    Plan(figures.SQL, "consumed", some(seconds=900.0), {"event_consumption_created"}, 2),
+    Plan(figures.SQL, "produced", some(**WINDOW), {"event_production_created"}, 2),
+    Plan(figures.SQL, "consumed", some(**WINDOW), {"event_consumption_created"}, 2),
     # People who look.
     Plan(lookups.SQL, "failed_produced", narrow(since=MONTH["since"]), {UNDONE}, 31),
     Plan(lookups.SQL, "failed_consumed", narrow(since=MONTH["since"]), {UNPROCESSED}, 31),
@@ -144,7 +156,7 @@ PLANS = [
     ),
     Plan(retries.SQL, "failed_page", narrow(**MONTH), {UNDONE}, 31),
     Plan(retries.SQL, "count_failed", narrow(**MONTH), {UNDONE}, 31),
-    Plan(retries.SQL, "retry", some(**CREATED, retry_id="r"), {PRODUCTION}),
+    Plan(retries.SQL, "retry", some(**CREATED, retry_id="r"), {f"{PRODUCTION} or {UNDONE}"}),
     # Days that go.
     Plan(days.SQL, "open_event_production_log", some(), {UNDONE}),
     Plan(days.SQL, "open_event_consumption_log", some(), {UNPROCESSED}),
@@ -169,9 +181,10 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def explained(filled: Filled, plan: Plan) -> list[dict[str, Any]]:
-    with filled.connection.transaction(force_rollback=True):
+    connection = filled.owner if plan.statements is days.SQL else filled.app
+    with connection.transaction(force_rollback=True):
         statement = b"EXPLAIN (FORMAT JSON) " + plan.statements[plan.name]
-        [(shown,)] = filled.connection.execute(statement, plan.arguments).fetchall()
+        [(shown,)] = connection.execute(statement, plan.arguments).fetchall()
     return list(nodes(shown[0]["Plan"]))
 
 
