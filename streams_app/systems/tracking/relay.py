@@ -77,6 +77,8 @@ class Relay:
             keeper.cancel()
             with suppress(Exception):
                 async with asyncio.timeout(LEAVE_SECONDS):
+                    # What is on its topic is written down first: it need not be sent again.
+                    await _all(*(lane.settle() for lane in self._lanes))
                     await self.leave()
 
     async def round(self) -> bool:

@@ -61,6 +61,10 @@ class RelayLane:
         while time.monotonic() < until:
             if not await self.round():
                 await asyncio.sleep(self._settings.relay_interval)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Write down what became of the last events. Raises what the database raises."""
         if self._owes:
             await self._turn(limit=0)
 
