@@ -4,7 +4,7 @@ PYTHON = .venv/bin/python
 # What `make chaos` and `make chaos-tracking` do: CHAOS=short or full; without SEED a new one is drawn and printed.
 CHAOS ?= short
 
-.PHONY: help setup demo chaos chaos-tracking bench-requests bench-tables bench-regions test check unit up down clean format
+.PHONY: help setup demo chaos chaos-tracking bench-requests bench-tables bench-regions bench-tracking test check unit up down clean format
 
 help:           ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,9 @@ bench-tables: setup ## Recovery of a table against Faust's own, and what a key t
 
 bench-regions: setup ## Regions, pools, contention, batches and faults, as ratios (BENCH="--only direct", BENCH=--quick)
 	@$(PYTHON) -m benchmarks.regions $(BENCH)
+
+bench-tracking: setup ## The relay, tracked consumption and commit to topic, as ratios (BENCH="--rounds 1 --events 10000")
+	@$(PYTHON) -m benchmarks.tracking $(BENCH)
 
 test: setup check ## Every check and test, on real parts
 	@$(PYTHON) -m pytest

@@ -14,16 +14,18 @@ from streams_app.delivery.events import NoVersions
 from streams_app.delivery.ports import DeadLetterSink
 from streams_app.kafka.admin import bootstrap_servers
 from streams_app.kafka.app import StreamsApp
+from streams_app.kafka.confirming import confirm_all
 from streams_app.kafka.dead_letters import SentDeadLetters
 from streams_app.kafka.event_sender import EventSender
 from streams_app.kafka.parking import TopicParkingLot
 from streams_app.settings import Settings
 from streams_app.systems.requests import notices
+from streams_app.systems.tracking.confirmation import confirm
 from streams_app.systems.tracking.consumer import TrackedConsumer
 from streams_app.systems.tracking.days import ensure_days
 from streams_app.systems.tracking.figures import refresh
 from streams_app.systems.tracking.relay import Relay
-from streams_app.topics import REQUEST_DEAD_LETTERS, REQUEST_OUTCOMES, parked_notices_topic
+from streams_app.topics import EVENT_TOPICS, REQUEST_DEAD_LETTERS, REQUEST_OUTCOMES, parked_notices_topic
 
 # Seconds between looks at the days ahead, and at what waits; each worker does both for every region.
 DAYS_INTERVAL = 3600.0
@@ -43,13 +45,15 @@ def add_notices(app: StreamsApp, settings: Settings, databases: Databases, lette
 
 
 def add_relays(app: StreamsApp, settings: Settings, databases: Databases) -> None:
-    """Let the worker carry the events of every region to their topics, unless Debezium does."""
-    if settings.tracking.delivery == "relay":
+    """Let the worker carry the events of every region to their topics; or, when Debezium does, note which arrived."""
 
-        async def relays() -> None:
+    async def relays() -> None:
+        if settings.tracking.delivery == "relay":
             await relay_all(settings, databases)
+        else:
+            await confirm_all(settings, [topic.name for topic in EVENT_TOPICS], partial(confirm, databases))
 
-        app.task(relays)
+    app.task(relays)
 
 
 async def relay_all(settings: Settings, databases: Databases) -> None:

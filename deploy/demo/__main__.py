@@ -60,7 +60,8 @@ def report(figures: Figures, requests: int, seconds: float, console: Console) ->
     console.print(
         f"{figures.per_second:,.0f} transitions/s over the whole run; one worker was killed with -9 half way.\n"
         f"From the commit of a change to the commit of the step it asked for: "
-        f"p50 {figures.p50 * 1000:,.0f} ms, p99 {figures.p99 * 1000:,.0f} ms."
+        f"p50 {figures.p50 * 1000:,.0f} ms, p99 {figures.p99 * 1000:,.0f} ms.\n"
+        f"{figures.tracked}"
     )
     proved = figures.proved(requests)
     names = ["requests", "terminal", "transitions", "lost", "duplicated", "out_of_order"]

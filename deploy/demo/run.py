@@ -8,13 +8,16 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
 from deploy.demo.progress import Progress, Watcher
+from deploy.demo.tracking import Tracked, tracked
 from deploy.local import Stack
 from deploy.local.layout import PROJECT
 from deploy.local.settings_files import VARIABLE
@@ -50,6 +53,7 @@ class Figures:
     per_second: float
     p50: float
     p99: float
+    tracked: Tracked
 
     def proved(self, requests: int) -> bool:
         """Whether everything that was asked for is there, once, in order, and ended."""
@@ -93,15 +97,19 @@ class Demo:
         last = self._watch(watcher, started)
         elapsed = last.at - started
         self._await_quiet()
-        totals = self._verified()
+        events = tracked(self._ask, elapsed / 60)
+        # Each request that has ended is an event.
+        missing = max(0, last.terminal - events.published)
+        totals = Counter(self._ask("verify", "--json")["totals"]) + Counter(events.harms)
         return Figures(
             requests=last.requests,
             terminal=last.terminal,
             transitions=last.transitions,
-            lost=totals["lost"] + max(0, self._requests - last.requests),
+            lost=totals["lost"] + missing + max(0, self._requests - last.requests),
             duplicated=totals["duplicated"] + max(0, last.requests - self._requests),
             out_of_order=totals["out_of_order"],
-            wrong=totals["wrong"],
+            wrong=totals["wrong"] + events.failed,
+            tracked=events,
             per_second=last.transitions / elapsed,
             p50=watcher.seconds(0.5),
             p99=watcher.seconds(0.99),
@@ -147,14 +155,15 @@ class Demo:
         while time.monotonic() < deadline and any(worker.health().get("lag") != 0 for worker in self._workers):
             time.sleep(0.2)
 
-    def _verified(self) -> dict[str, int]:
-        done = subprocess.run([*APPLICATION, "verify", "--json"], cwd=PROJECT, capture_output=True, check=False)
-        (self._logs / "verify.json").write_bytes(done.stdout)
+    def _ask(self, *arguments: str) -> Any:
+        """The JSON that a command of the application prints; kept beside the logs."""
+        done = subprocess.run([*APPLICATION, *arguments], cwd=PROJECT, capture_output=True, check=False)
+        (self._logs / f"{'-'.join(arguments[:3])}.json").write_bytes(done.stdout)
         try:
-            totals: dict[str, int] = json.loads(done.stdout)["totals"]
+            return json.loads(done.stdout)
         except ValueError:
-            raise DemoError(f"verify could not run:\n{done.stderr.decode()[-2000:]}") from None
-        return totals
+            words = " ".join(arguments)
+            raise DemoError(f"`{words}` could not run:\n{done.stderr.decode()[-2000:]}") from None
 
     def stop(self) -> None:
         """Stop the generator and the workers."""

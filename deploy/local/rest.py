@@ -37,3 +37,10 @@ def put_json(url: str, body: object, seconds: float) -> None:
     request = urllib.request.Request(url, data=data, headers=headers, method="PUT")  # noqa: S310
     with _opener.open(request, timeout=seconds):
         return
+
+
+def delete(url: str, seconds: float) -> None:
+    """DELETE `url`, waiting at most `seconds`. Raises urllib.error.HTTPError (an OSError) for an error status."""
+    request = urllib.request.Request(url, method="DELETE")  # noqa: S310
+    with _opener.open(request, timeout=seconds):
+        return

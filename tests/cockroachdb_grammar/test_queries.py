@@ -20,7 +20,7 @@ LACKING = re.compile(
 FUNCTIONS = {
     *("account_locality", "all", "any", "array", "avg", "coalesce", "convert_to", "count", "crc32ieee", "extract"),
     # Of the tracking system; event_op is that of a changefeed's query.
-    *("date_trunc", "div", "event_op", "string_agg"),
+    *("date_trunc", "div", "event_op", "least", "string_agg"),
     *("floor", "ln"),
     *("gen_random_uuid", "generate_series", "greatest", "jsonb_agg", "jsonb_array_elements_text"),
     *("jsonb_build_array", "jsonb_build_object", "jsonb_typeof", "lag", "left", "length", "lower", "lpad", "max"),

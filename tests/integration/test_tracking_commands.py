@@ -65,6 +65,7 @@ async def test_a_region_that_does_not_answer_hides_no_other(
     await produce(fresh_databases, EAST, "waits")
     # Nobody listens there.
     monkeypatch.setenv("STREAMS_REGIONS__us-west__READONLY_POOLER", "127.0.0.1:1")
+    monkeypatch.setenv("STREAMS_DATABASE__POOL_TIMEOUT", "1")
     found = await commands.json("status", status=1)
     assert [(alert["region"], alert["name"]) for alert in found["alerts"]] == [(WEST, "no_answer")]
     assert found["regions"][WEST] == {"backlog": None}

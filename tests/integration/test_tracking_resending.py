@@ -73,6 +73,15 @@ async def test_retry_makes_failed_events_pending(
     assert sender.sent == []
 
 
+async def test_what_is_on_its_way_meanwhile_is_not_tried_again(fresh_databases: Databases) -> None:
+    made = ago(100)
+    await produce(fresh_databases, EAST, "e", created_at=made, status="PUBLISHING", retry_count=2)
+    await produce(fresh_databases, EAST, "f", created_at=made, **FAILED)
+    # As after a page that was read before a relay took the first of them.
+    assert await retries._retry(fresh_databases, EAST, [("e", made), ("f", made)]) == 1
+    assert await states(fresh_databases) == {"e": ("PUBLISHING", 2, None), "f": ("PENDING", 0, None)}
+
+
 async def test_retry_wants_to_know_which(commands: Commands) -> None:
     assert "say which" in await commands.run("retry", status=2)
     assert "add --yes" in await commands.run("retry", "--all", "--json", status=2)
@@ -93,9 +102,9 @@ async def test_retry_sends_failed_consumption_to_its_topic(
 async def test_reprocess_sends_the_events_that_are_named_or_fit(
     fresh_databases: Databases, commands: Commands, sender: FakeSender
 ) -> None:
-    metadata = '{"service": "shop"}'
+    await produce(fresh_databases, WEST, "a", since=11, status="PUBLISHED", service_name="shop")
     await consume(fresh_databases, EAST, "old", since=90_000, offset=1, status="PROCESSED")
-    await consume(fresh_databases, EAST, "a", offset=3, status="PROCESSED", metadata=metadata, correlation_id="c")
+    await consume(fresh_databases, EAST, "a", offset=3, status="PROCESSED", correlation_id="c")
     await consume(fresh_databases, EAST, "b", offset=4, consumer_group="mails", **FAILED)
     text = await commands.run("reprocess", "old", "a", "--yes")
     assert "no new effect" in text
@@ -146,6 +155,8 @@ async def test_replay_keeps_order_over_pages_and_regions(
     sender.sent.clear()
     await commands.run(*words, "--group", "mails", "--yes")
     assert sender.ids == ["e-0"]
+    assert "--from is too long ago" in await commands.run(*words[:3], "--from", "1970-01-01", "--to", end, status=2)
+    assert "--to is not after --from" in await commands.run(*words[:3], "--from", end, "--to", begin, status=2)
 
 
 async def test_a_broker_that_may_take_it_later_stops_a_replay(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,10 +13,13 @@ from psycopg import errors as pg
 
 from streams_app.databases import Databases, locality_of
 from streams_app.settings import Role, Settings
+from tests.fix_stack import administrator
 
 pytestmark = pytest.mark.stack
 
 APPEND_ONLY = ("request_event_log", "request_signal", "request_account_link")
+EVENTS = ("event_production_log", "event_consumption_log", "event_production_key", "event_consumption_key")
+TODAY = f"{datetime.now(UTC):%Y%m%d}"
 STATIC = ("request_type", "request_action_type", "request_state", "request_status", "request_action_state_link")
 
 
@@ -36,6 +41,19 @@ async def attempt(settings: Settings, role: Role, statement: str) -> None:
         *(f"UPDATE {table} SET request_id = gen_random_uuid()" for table in APPEND_ONLY),
         *(f"DELETE FROM {table}" for table in STATIC),
         "INSERT INTO request_type VALUES (99, 'MINE', 'mine')",
+        *(f"DELETE FROM {table}" for table in EVENTS),
+        *(f"TRUNCATE {table}" for table in EVENTS),
+        *(f"DROP TABLE {table}" for table in EVENTS),
+        f"DROP TABLE event_production_log_{TODAY}",
+        f"ALTER TABLE event_production_log DETACH PARTITION event_production_log_{TODAY}",
+        f"ALTER TABLE event_consumption_log DETACH PARTITION event_consumption_log_{TODAY} FINALIZE",
+        f"DELETE FROM event_production_log_{TODAY}",
+        f"INSERT INTO event_production_log_{TODAY} DEFAULT VALUES",
+        "CREATE TABLE event_production_log_19990101 PARTITION OF event_production_log"
+        " FOR VALUES FROM ('1999-01-01') TO ('1999-01-02')",
+        "CREATE OR REPLACE FUNCTION event_log_add_days(ahead int4) RETURNS SETOF text LANGUAGE sql AS 'SELECT 1::text'",
+        "DROP PUBLICATION streams_events",
+        "DELETE FROM event_relay_shard",
     ],
 )
 async def test_the_application_may_not(fresh_settings: Settings, statement: str) -> None:
@@ -49,11 +67,54 @@ async def test_the_application_may_not(fresh_settings: Settings, statement: str)
         "UPDATE request_info SET request_status_id = 3",
         "INSERT INTO request_status VALUES (9, 'X', 'x')",
         "CREATE TABLE t ()",
+        "SELECT event_log_add_days(1)",
+        "UPDATE event_production_log SET status = 'PENDING'",
+        "DELETE FROM event_relay",
     ],
 )
 async def test_a_reader_may_only_read(fresh_settings: Settings, statement: str) -> None:
     with pytest.raises(pg.InsufficientPrivilege):
         await attempt(fresh_settings, "readonly", statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT event_log_add_days(1)",
+        "UPDATE event_production_log SET updated_at = now()",
+        "UPDATE event_consumption_key SET processed_at = now()",
+        "DELETE FROM event_relay",
+    ],
+)
+async def test_the_application_may(fresh_settings: Settings, statement: str) -> None:
+    with contextlib.suppress(psycopg.Rollback):
+        await attempt(fresh_settings, "app", statement)
+
+
+@pytest.mark.parametrize("role", ["app", "readonly"])
+async def test_nobody_reads_the_tables_of_others(fresh_settings: Settings, stack: Any, role: Role) -> None:
+    name, server = fresh_settings.database.name, fresh_settings.regions["us-east"].server
+    with administrator(fresh_settings, stack, server, name) as connection:
+        connection.execute(b"CREATE SCHEMA IF NOT EXISTS others")
+        connection.execute(b"CREATE TABLE IF NOT EXISTS others.secret (id int4)")
+    for statement in (
+        "SELECT * FROM others.secret",
+        "SELECT passwd FROM pg_shadow",
+        "SELECT pg_read_file('PG_VERSION')",
+    ):
+        with pytest.raises(pg.InsufficientPrivilege):
+            await attempt(fresh_settings, role, statement)
+
+
+async def test_a_temporary_table_does_not_stand_for_a_day(fresh_settings: Settings) -> None:
+    async with Databases(fresh_settings, "app") as databases, databases.transaction("us-east") as connection:
+        [(name,)] = await (
+            await connection.execute(b"SELECT 'event_production_log_' || to_char(now() + '30 days', 'YYYYMMDD')")
+        ).fetchall()
+        await connection.execute(f"CREATE TEMPORARY TABLE {name} (id int4)".encode())
+        made = await (await connection.execute(b"SELECT event_log_add_days(30)")).fetchall()
+        assert (name,) in made
+        raise psycopg.Rollback
 
 
 async def test_the_owner_does_not_pass_the_pooler(fresh_settings: Settings) -> None:

@@ -13,7 +13,7 @@ from ..errors import PartError
 from ..java import find_jars
 from ..ports import HOST
 from ..processes import POLL_SECONDS
-from ..rest import answers, get_json, put_json
+from ..rest import answers, delete, get_json, put_json
 from .base import Part, Site
 from .kafka import java_command, write_properties
 from .postgres import Postgres
@@ -63,12 +63,20 @@ class Connect(Part):
 
     def register_connectors(self) -> None:
         """Register the connector of each region, or bring it up to date."""
-        deadline = time.monotonic() + self.start_seconds
         for name, config in self.connectors().items():
-            while not self._registered(name, config):
-                if time.monotonic() > deadline:
-                    raise PartError(self.name, f"did not take the connector {name}", self.log)
-                time.sleep(POLL_SECONDS)
+            self.register(name, config)
+
+    def register(self, name: str, config: dict[str, str]) -> None:
+        """Register one connector, or bring it up to date. Raises PartError."""
+        deadline = time.monotonic() + self.start_seconds
+        while not self._registered(name, config):
+            if time.monotonic() > deadline:
+                raise PartError(self.name, f"did not take the connector {name}", self.log)
+            time.sleep(POLL_SECONDS)
+
+    def remove(self, name: str) -> None:
+        """Remove a connector; its slot stays. Raises OSError."""
+        delete(f"{self.address}/connectors/{name}", seconds=20)
 
     def await_connectors(self) -> None:
         """Wait until each connector streams: its task runs and its replication slot is in use.

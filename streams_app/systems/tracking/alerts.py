@@ -27,7 +27,7 @@ class AlertName(StrEnum):
 
 
 _NEXT_STEP: Final = {
-    AlertName.NO_ANSWER: "look at the region's database and pooler; its figures are missing here",
+    AlertName.NO_ANSWER: "look at the region's database and pooler, or take a shorter --window: no figures of it",
     AlertName.BACKLOG: "see that workers run and the broker answers; more workers share the work",
     AlertName.OLDEST: "see that workers run and the broker answers: `faust -A streams_app tracking failed`, their logs",
     AlertName.CONSUMPTION_BACKLOG: "see that workers run, and what a batch takes: streams_batch_seconds",

@@ -126,3 +126,13 @@ DELETE FROM event_consumption_key k
  USING unnest(%(event_ids)s::text[], %(groups)s::text[]) AS o (event_id, consumer_group)
  WHERE k.region = %(region)s AND k.consumer_group = o.consumer_group AND k.event_id = o.event_id
    AND k.created_at < %(until)s;
+
+-- name: forget_event_consumption_log
+-- Keys of a day that goes, of events that were not processed: one of them that comes again begins anew.
+DELETE FROM event_consumption_key k
+ USING (SELECT event_id, consumer_group
+          FROM event_consumption_key
+         WHERE region = %(region)s AND created_at >= %(since)s AND created_at < %(until)s AND processed_at IS NULL
+         LIMIT %(limit)s) AS o
+ WHERE k.region = %(region)s AND k.consumer_group = o.consumer_group AND k.event_id = o.event_id
+   AND k.created_at < %(until)s AND k.processed_at IS NULL;

@@ -168,7 +168,9 @@ async def _prune(
         old = [day for day in days if day.day < oldest_kept(today, ages[0])]
         for day in old:
             waits = stays(region, day) if day.is_whole else None
-            outcomes.append(waits or await asyncio.to_thread(_prune_day(by_day, dry), place, day))
+            if waits is None:
+                waits = await asyncio.to_thread(_prune_day(by_day, dry), place, day)
+            outcomes.append(waits)
             bar(1, len(old))
         if not dry:
             _, left = await days_of(databases, region)

@@ -2,7 +2,8 @@
 
 What is done can be done again from any point. A day goes through these steps: its file is what its manifest says; the
 server's rows are what the manifest says; the manifest notes that the file will be the only copy; the partition is
-detached, which no writer waits for; its rows are compared once more, now that nobody can change them; it is dropped.
+detached, which no writer waits for; its rows are compared once more, now that nobody can change them; the keys of what
+was not processed go, since the row that they stand for cannot be written any more; the partition is dropped.
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ from streams_app.systems.tracking.archive_files import (
     load_manifest,
     write_manifest,
 )
-from streams_app.systems.tracking.days import Day, bounds
+from streams_app.systems.tracking.days import LOGS, Day, bounds
 
 SQL = Statements(Path(__file__).with_name("archive.sql"))
 POSTGRES = Statements(Path(__file__).with_name("archive_postgres.sql"))
+_, CONSUMPTION = LOGS
 # Seconds that a step waits for somebody else's lock; writers queue up behind whoever waits.
 LOCK_TIMEOUT = 5
+#: Rows that are removed in one transaction.
+BATCH = 2000
 
 
 class RefusedError(Exception):
@@ -107,6 +111,7 @@ def prune_partition(place: Place, day: Day) -> Outcome:
         if day.attached:
             detach(place, day)
         check_detached(place, day, manifest)
+        forget(place, day)
         drop(place, day)
     except RefusedError as error:
         return Outcome(place.region, day.log, day.day, "refused", None, str(error))
@@ -152,6 +157,15 @@ def check_detached(place: Place, day: Day, manifest: Manifest) -> None:
         )
         write_manifest(place.path(day), replace(manifest, pruning_at=None))
         raise
+
+
+def forget(place: Place, day: Day) -> None:
+    """Remove the day's keys of events that were not processed, in small batches: a dead letter that is tried again
+    gets a row of today instead of one of a day that is gone."""
+    if day.log == CONSUMPTION:
+        given = {**arguments(place.region, day.day), "limit": BATCH}
+        while place.connection.execute(SQL["forget_event_consumption_log"], given).rowcount > 0:
+            pass
 
 
 def drop(place: Place, day: Day) -> None:

@@ -15,12 +15,10 @@ import psycopg
 from streams_app.databases import Statements
 from streams_app.systems.tracking.archive import Outcome, server_digest
 from streams_app.systems.tracking.archive_files import read_rows, row_digest
-from streams_app.systems.tracking.archive_prune import Place, RefusedError, check_file, mark
+from streams_app.systems.tracking.archive_prune import BATCH, Place, RefusedError, check_file, mark
 from streams_app.systems.tracking.days import Day, gaps
 
 SQL = Statements(Path(__file__).with_name("archive.sql"))
-#: Rows of one transaction.
-BATCH = 2000
 # Keys that are looked for at a time: a search reads over the places of those that were removed just now.
 _FOUND = 20_000
 

@@ -11,7 +11,7 @@ import click
 
 from streams_app.databases import Databases
 from streams_app.delivery.replays import duration, moment
-from streams_app.errors import StartError
+from streams_app.errors import RegionUnavailableError, StartError
 from streams_app.settings import Role, Settings, load_settings
 from streams_app.systems.tracking.summaries import Side
 
@@ -57,4 +57,12 @@ async def opened(role: Role) -> AsyncIterator[tuple[Settings, Databases]]:
     if not settings.regions:
         raise StartError("no regions are configured; start the local stack with `make up`, or set STREAMS_CONFIG")
     async with Databases(settings, role) as databases:
-        yield settings, databases
+        try:
+            yield settings, databases
+        except RegionUnavailableError as error:
+            raise StartError(f"{error}; look at its database and pooler") from None
+        except TimeoutError:
+            limit = settings.database.region_timeout
+            raise StartError(
+                f"a region took longer than {limit:g} s: choose less, or raise database.region_timeout"
+            ) from None

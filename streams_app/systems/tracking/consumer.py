@@ -126,8 +126,7 @@ class TrackedConsumer:
         began = time.perf_counter()
         full = [event for event in events if self._settings.level(event.topic) == "full"]
         if full:
-            await self._log.receive(route, full)
-            await self._log.begin(route, full)
+            await self._log.begin(route, await self._log.receive(route, full))
 
         async def effects(connection: Connection) -> Claim:
             claim = await self._log.claim(connection, route, events)

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from streams_app.databases import Databases, Statements
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
 
 SQL = Statements(Path(__file__).with_name("consumption.sql"))
+
+#: When the rows of events were made, by event_id: with it the place of a row.
+Rows: TypeAlias = dict[str, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +50,26 @@ class ConsumptionLog:
         self._service = service
         self._max_retries = max_retries
 
-    async def receive(self, region: str, events: Sequence[Incoming]) -> int:
-        """Write new events down as RECEIVED; returns how many are new."""
+    async def receive(self, region: str, events: Sequence[Incoming]) -> Rows:
+        """Write new events down as RECEIVED; returns the rows of those that are not processed."""
+        arguments = self._arguments(region, events)
 
-        async def receive(connection: Connection) -> int:
-            rows = await connection.execute(SQL["receive"], self._arguments(region, events))
-            return len(await rows.fetchall())
+        async def receive(connection: Connection) -> Rows:
+            async with connection.pipeline():
+                await connection.execute(SQL["receive"], arguments)
+                rows = await connection.execute(SQL["find_open"], arguments)
+                return dict(await rows.fetchall())
 
         return await in_transaction(self._databases, region, receive)
 
-    async def begin(self, region: str, events: Sequence[Incoming]) -> None:
-        """Those that are not processed are PROCESSING."""
+    async def begin(self, region: str, rows: Rows) -> None:
+        """Events that are not processed are PROCESSING."""
+        if not rows:
+            return
 
         async def begin(connection: Connection) -> None:
-            await connection.execute(SQL["begin"], self._arguments(region, events))
+            arguments = {"region": region, "group": self._group, "event_ids": list(rows), **_places([*rows.values()])}
+            await connection.execute(SQL["begin"], arguments)
 
         await in_transaction(self._databases, region, begin)
 
@@ -77,13 +86,7 @@ class ConsumptionLog:
         """In the same transaction: what was claimed is PROCESSED. `received`: its row is there already."""
         if not claim.fresh:
             return
-        arguments = self._arguments(region, claim.fresh) | {
-            "created": claim.created,
-            # They bound the days that are looked at.
-            "oldest": min(claim.created),
-            "newest": max(claim.created),
-            "ms": milliseconds,
-        }
+        arguments = self._arguments(region, claim.fresh) | _places(claim.created) | {"ms": milliseconds}
         await connection.execute(SQL["finish" if received else "write_outcome"], arguments)
 
     async def fail(self, region: str, event: Incoming, tries: int, error: str, stack: str) -> None:
@@ -139,3 +142,8 @@ class ConsumptionLog:
             "payloads": [event.payload for event in events],
             "correlation_ids": [event.correlation_id for event in events],
         }
+
+
+def _places(created: list[datetime]) -> dict[str, Any]:
+    # The bounds say which days a statement need look at.
+    return {"created": created, "oldest": min(created), "newest": max(created)}

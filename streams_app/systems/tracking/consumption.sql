@@ -19,14 +19,20 @@ SELECT %(region)s, e.event_id, %(service)s, e.topic, e.partition, e.place, %(gro
   JOIN added ON added.event_id = e.event_id
 RETURNING event_id;
 
+-- name: find_open
+-- Where the rows of events are that are not processed.
+SELECT event_id, created_at
+  FROM event_consumption_key
+ WHERE region = %(region)s AND consumer_group = %(group)s AND event_id = ANY(%(event_ids)s::text[])
+   AND processed_at IS NULL;
+
 -- name: begin
 UPDATE event_consumption_log l
    SET status = 'PROCESSING', updated_at = now()
-  FROM event_consumption_key k
- WHERE k.region = %(region)s AND k.consumer_group = %(group)s AND k.event_id = ANY(%(event_ids)s::text[])
-   AND k.processed_at IS NULL
-   AND l.region = %(region)s AND l.event_id = k.event_id AND l.consumer_group = k.consumer_group
-   AND l.created_at = k.created_at;
+  FROM unnest(%(event_ids)s::text[], %(created)s::timestamptz[]) AS k (event_id, created_at)
+ WHERE l.region = %(region)s AND l.event_id = k.event_id AND l.consumer_group = %(group)s
+   AND l.created_at = k.created_at AND l.created_at >= %(oldest)s AND l.created_at <= %(newest)s
+   AND l.status <> 'PROCESSED';
 
 -- name: claim
 -- The idempotency check: an event is this transaction's, or was processed, or its id stands for another payload. Who

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
 
 from streams_app.databases import Databases, Statements
 from streams_app.databases.connecting import Connection
@@ -23,24 +27,31 @@ class Leases:
         self._prepared = False
         #: The shards that were this relay's when it last looked.
         self.shards: set[int] = set()
+        #: From when to when events that are not done may have been written; `since` and `until` of the statements.
+        self.horizon: dict[str, Any] = {}
 
     async def balance(self) -> None:
-        """Take free shards, and give some back when other relays have fewer; between two rounds of work only."""
+        """Take free shards, and give some back when other relays have fewer; look how far back open events go.
+
+        Between two rounds of work only.
+        """
         self.shards = await in_transaction(self._databases, self._region, self._balance)
         self._prepared = True
 
     async def _balance(self, connection: Connection) -> set[int]:
         if not self._prepared:
             await self._execute(connection, "prepare", shards=SHARDS)
-        row = await (await self._execute(connection, "live")).fetchone()
-        share = fair_share(1 + (row[0] if row else 0))
+        ((since, until),) = await (await self._execute(connection, "horizon")).fetchall()
+        self.horizon = {"since": since, "until": until}
+        ((others,),) = await (await self._execute(connection, "live")).fetchall()
+        share = fair_share(1 + others)
         held = sorted(await self._renewed(connection))
         if len(held) > share:
             await self._execute(connection, "release", shards=held[share:])
         elif len(held) < share:
             claimed = await (await self._execute(connection, "claim", most=share - len(held))).fetchall()
             held += [row[0] for row in claimed]
-            await self._execute(connection, "take_back", shards=[row[0] for row in claimed])
+            await self._execute(connection, "take_back", shards=[row[0] for row in claimed], **self.horizon)
         return set(held[:share])
 
     async def renew(self) -> None:
@@ -67,6 +78,6 @@ class Leases:
         await in_transaction(self._databases, self._region, leave)
         self.shards = set()
 
-    async def _execute(self, connection: Connection, name: str, **more: object):  # type: ignore[no-untyped-def]
+    async def _execute(self, connection: Connection, name: str, **more: Any) -> psycopg.AsyncCursor[TupleRow]:
         arguments = {"region": self._region, "relay": self._relay_id, "lease": self._lease, **more}
         return await connection.execute(SQL[name], arguments)

@@ -43,11 +43,22 @@ UPDATE event_relay_shard
 -- name: leave
 DELETE FROM event_relay WHERE region = %(region)s AND relay_id = %(relay)s;
 
+-- name: horizon
+-- Where events that are not done may be, in time. Known days keep a statement from planning for all of them; and a
+-- transaction that began long ago is found at the next look.
+SELECT least(now() - interval '1 hour',
+             (SELECT created_at FROM event_production_log
+               WHERE region = %(region)s AND status = 'PENDING' ORDER BY created_at LIMIT 1),
+             (SELECT created_at FROM event_production_log
+               WHERE region = %(region)s AND status = 'PUBLISHING' ORDER BY created_at LIMIT 1)),
+       now() + interval '1 hour';
+
 -- name: take_back
 -- What the shards' last relay had taken and not published, or not said so.
 UPDATE event_production_log
    SET status = 'PENDING', updated_at = now()
- WHERE region = %(region)s AND status = 'PUBLISHING' AND shard = ANY(%(shards)s::int2[]);
+ WHERE region = %(region)s AND created_at >= %(since)s AND created_at < %(until)s
+   AND status = 'PUBLISHING' AND shard = ANY(%(shards)s::int2[]);
 
 -- name: held
 -- The fence: whoever takes the shards over waits until this transaction has ended.
@@ -62,11 +73,13 @@ SELECT shard
 WITH waiting AS MATERIALIZED (
     SELECT topic, event_key, id
       FROM event_production_log
-     WHERE region = %(region)s AND status = 'PENDING' AND next_attempt_at > now()
+     WHERE region = %(region)s AND created_at >= %(since)s AND created_at < %(until)s
+       AND status = 'PENDING' AND next_attempt_at > now()
 ), due AS MATERIALIZED (
     SELECT l.event_id, l.created_at
       FROM event_production_log l
-     WHERE l.region = %(region)s AND l.status = 'PENDING' AND l.shard = ANY(%(shards)s::int2[])
+     WHERE l.region = %(region)s AND l.created_at >= %(since)s AND l.created_at < %(until)s
+       AND l.status = 'PENDING' AND l.shard = ANY(%(shards)s::int2[])
        AND (l.next_attempt_at IS NULL OR l.next_attempt_at <= now())
        AND NOT EXISTS (SELECT FROM waiting w WHERE w.topic = l.topic AND w.event_key = l.event_key AND w.id < l.id)
      ORDER BY l.id
@@ -76,6 +89,7 @@ UPDATE event_production_log l
    SET status = 'PUBLISHING', updated_at = now()
   FROM due
  WHERE l.region = %(region)s AND l.event_id = due.event_id AND l.created_at = due.created_at
+   AND l.created_at >= %(since)s AND l.created_at < %(until)s
 RETURNING l.id, l.event_id, l.created_at, l.service_name, l.topic, l.event_key, l.event_type, l.payload::text,
           l.correlation_id, l.shard, l.retry_count, l.max_retries;
 
@@ -84,7 +98,8 @@ RETURNING l.id, l.event_id, l.created_at, l.service_name, l.topic, l.event_key, 
 SELECT l.id, l.event_id, l.created_at, l.service_name, l.topic, l.event_key, l.event_type, l.payload::text,
        l.correlation_id, l.shard, l.retry_count, l.max_retries
   FROM event_production_log l
- WHERE l.region = %(region)s AND l.status = 'PUBLISHING' AND l.shard = ANY(%(shards)s::int2[]);
+ WHERE l.region = %(region)s AND l.created_at >= %(since)s AND l.created_at < %(until)s
+   AND l.status = 'PUBLISHING' AND l.shard = ANY(%(shards)s::int2[]);
 
 -- name: published
 UPDATE event_production_log l
@@ -109,5 +124,5 @@ UPDATE event_production_log l
 
 -- name: anything
 SELECT EXISTS (SELECT FROM event_production_log
-                WHERE region = %(region)s AND status = 'PENDING'
-                  AND (next_attempt_at IS NULL OR next_attempt_at <= now()));
+                WHERE region = %(region)s AND created_at >= %(since)s AND created_at < %(until)s
+                  AND status = 'PENDING' AND (next_attempt_at IS NULL OR next_attempt_at <= now()));

@@ -84,7 +84,7 @@ class RelayLane:
 
     async def _is_anything_due(self) -> bool:
         async with self._databases.connection(self._region) as connection:
-            row = await (await connection.execute(SQL["anything"], {"region": self._region})).fetchone()
+            row = await (await connection.execute(SQL["anything"], self._where())).fetchone()
             return bool(row and row[0])
 
     async def _turn(self, limit: int) -> list[Taken]:
@@ -110,16 +110,16 @@ class RelayLane:
         await self._write_placed(connection, shards)
         await self._write_unpublished(connection, shards)
         if self._doubtful:
-            await connection.execute(SQL["take_back"], {"region": self._region, "shards": shards})
+            await connection.execute(SQL["take_back"], self._where() | {"shards": shards})
         if not limit:
             return []
-        arguments = {"region": self._region, "shards": shards, "limit": limit}
+        arguments = self._where() | {"shards": shards, "limit": limit}
         rows = await (await connection.execute(SQL["take"], arguments)).fetchall()
         return [Taken(*row) for row in rows]
 
     async def _taken(self) -> list[Taken] | None:
         async with self._databases.connection(self._region) as connection:
-            arguments = {"region": self._region, "shards": self._shards}
+            arguments = self._where() | {"shards": self._shards}
             rows = await (await connection.execute(SQL["taken"], arguments)).fetchall()
             return [Taken(*row) for row in rows] or None
 
@@ -140,6 +140,9 @@ class RelayLane:
                 "pauses": [item.pause for item in self._unpublished],
             }
             await connection.execute(SQL["unpublished"], arguments)
+
+    def _where(self) -> dict[str, Any]:
+        return {"region": self._region, **self._leases.horizon}
 
     def _places(self, items: Sequence[Taken], shards: Sequence[int]) -> dict[str, Any]:
         created = [item.created_at for item in items]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import click
 
@@ -34,6 +34,7 @@ SenderFactory: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[Even
 #: What opens the way to the topics; the composition root sets it.
 sender_factory: SenderFactory | None = None
 
+MOST_HOURS: Final = 24 * 400
 _dry_option = click.option("--dry-run", is_flag=True, help="Only tell how many events it would be.")
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 NO_NEW_EFFECT = "what a consumer has processed it recognises by its id: no new effect"
@@ -87,7 +88,7 @@ async def retry_command(
     selection = Selection(now, start, topic, service=service, status=ConsumptionStatus.FAILED.value, event_ids=ids)
     async with opened("app") as (settings, databases):
         out = await count_failed(databases, chosen) if side != Side.CONSUMED else {}
-        spans = await find_spans(databases, selection) if side != Side.PRODUCED else []
+        spans = await _find(databases, selection) if side != Side.PRODUCED else []
         counts = {"produced": sum(out.values()), "consumed": sum(span.events for span in spans)}
         text = f"{counts['produced']:,} events to publish again, {counts['consumed']:,} to send to their topics again"
         if not _goes_on(manner, counts, text):
@@ -97,7 +98,7 @@ async def retry_command(
     if manner.as_json:
         print_json({"pending_again": retried, **_as_dict(outcome)})
     else:
-        for region, count in retried.items():
+        for region, count in ((name, found) for name, found in retried.items() if found):
             say(f"{region}: {count:,} events are PENDING again; a relay publishes them")
         _say_outcome(outcome, bool(spans))
     return 1 if outcome.refused else 0
@@ -175,7 +176,7 @@ async def replay_command(
 
 async def _send_again(selection: Selection, into: str | None, manner: Manner) -> int:
     async with opened("readonly") as (settings, databases):
-        spans = await find_spans(databases, selection)
+        spans = await _find(databases, selection)
         events = sum(span.events for span in spans)
         if not manner.as_json:
             _print_spans(spans)
@@ -188,6 +189,13 @@ async def _send_again(selection: Selection, into: str | None, manner: Manner) ->
     else:
         _say_outcome(outcome, True)
     return 1 if outcome.refused else 0
+
+
+async def _find(databases: Databases, selection: Selection) -> list[Span]:
+    if len(selection.slices()) > MOST_HOURS:
+        raise click.UsageError(f"that is more than {MOST_HOURS // 24} days: --from is too long ago, the logs keep less")
+    with progress("looking") as advance:
+        return await find_spans(databases, selection, advance)
 
 
 def _goes_on(manner: Manner, counts: dict[str, int], text: str) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from psycopg.rows import dict_row
 
 from streams_app.databases import Databases, Statements
 from streams_app.delivery.events import CORRELATION_ID, EVENT_ID, EVENT_TYPE, SERVICE
+from streams_app.systems.tracking.model import ConsumptionStatus
 from streams_app.systems.tracking.ports import EventSender, OutgoingRecord, Placed, Refused
 
 SQL = Statements(Path(__file__).with_name("resending.sql"))
@@ -22,6 +24,11 @@ SQL = Statements(Path(__file__).with_name("resending.sql"))
 REPLAYED_FROM: Final = "replayed_from"
 PAGE: Final = 1000
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# A row is made soon after its event is received, and clocks of workers and databases differ by minutes at most.
+_BEFORE: Final = timedelta(minutes=10)
+_AFTER: Final = timedelta(hours=1)
+# What one statement looks at, where no index leads to the events that are chosen.
+_SLICE: Final = timedelta(hours=1)
 Row = dict[str, Any]
 
 
@@ -37,11 +44,26 @@ class Selection:
     status: str | None = None
     event_ids: tuple[str, ...] | None = None
 
+    @property
+    def made(self) -> tuple[datetime, datetime]:
+        """When the rows of these events were made, at the earliest and the latest."""
+        return max(self.since, _BEGINNING + _BEFORE) - _BEFORE, self.until + _AFTER
+
+    def slices(self) -> list[tuple[datetime, datetime]]:
+        """`made`, in pieces that one statement may look at."""
+        start, end = self.made
+        if self.event_ids is not None or self.status == ConsumptionStatus.FAILED:
+            return [(start, end)]
+        count = math.ceil((end - start) / _SLICE)
+        return [(start + n * _SLICE, min(start + (n + 1) * _SLICE, end)) for n in range(count)]
+
     def arguments(self) -> dict[str, Any]:
         """As the statements take them."""
         return {
             "since": self.since,
             "until": self.until,
+            "made_since": self.made[0],
+            "made_until": self.made[1],
             "topic": self.topic,
             "group": self.group,
             "service": self.service,
@@ -60,6 +82,11 @@ class Span:
     first: int
     last: int
     events: int
+
+    def joined(self, other: Span) -> Span:
+        """Both together, of the same partition and region."""
+        first, last = min(self.first, other.first), max(self.last, other.last)
+        return replace(self, first=first, last=last, events=self.events + other.events)
 
 
 @dataclass(slots=True)
@@ -82,16 +109,17 @@ class Outcome:
                 self.stopped_at = place_of(record)
 
 
-def record_of(row: Mapping[str, Any], into: str | None) -> OutgoingRecord:
-    """The record of a row of the log, for its own topic or another one. Its identity stays: an event that a consumer
-    has processed has no new effect there."""
+def record_of(row: Mapping[str, Any], into: str | None, service: str | None) -> OutgoingRecord:
+    """The record of a row of the log, for its own topic or another one; `service` published it, None: not known.
+
+    Its identity stays: an event that a consumer has processed has no new effect there.
+    """
     headers: list[tuple[str, bytes | None]] = [
         (EVENT_ID, row["event_id"].encode()),
         (EVENT_TYPE, row["event_type"].encode()),
     ]
-    # The row's own service is the one that consumed it.
-    for name, value in ((CORRELATION_ID, row["correlation_id"]), (SERVICE, (row["metadata"] or {}).get(SERVICE))):
-        if isinstance(value, str):
+    for name, value in ((CORRELATION_ID, row["correlation_id"]), (SERVICE, service)):
+        if value is not None:
             headers.append((name, value.encode()))
     headers.append((REPLAYED_FROM, f"{row['topic']}-{row['partition']}-{row['offset']}".encode()))
     key = None if row["event_key"] is None else row["event_key"].encode()
@@ -115,14 +143,24 @@ def merge(parts: Sequence[Sequence[Row]], size: int) -> tuple[list[Row], int | N
     return [rows[offset] for offset in sorted(rows)], certain
 
 
-async def find_spans(databases: Databases, selection: Selection) -> list[Span]:
-    """Where the chosen events of all regions lie, by topic and partition. Raises what psycopg raises."""
-
-    async def of(region: str) -> list[Span]:
-        return [Span(region, **row) for row in await _rows(databases, region, "spans", selection.arguments())]
-
-    parts = await asyncio.gather(*(of(region) for region in databases.regions.names))
-    return sorted((span for part in parts for span in part), key=lambda span: (span.topic, span.partition, span.region))
+async def find_spans(
+    databases: Databases, selection: Selection, done: Callable[[int, int], None] = lambda *_: None
+) -> list[Span]:
+    """Where the chosen events of all regions lie, by topic and partition; `done` hears of each slice, and how many
+    there are. Raises what psycopg raises."""
+    slices = selection.slices()
+    found: dict[tuple[str, int, str], Span] = {}
+    for since, until in slices:
+        arguments = selection.arguments() | {"made_since": since, "made_until": until}
+        regions = databases.regions.names
+        parts = await asyncio.gather(*(_rows(databases, region, "spans", arguments) for region in regions))
+        for region, rows in zip(regions, parts, strict=True):
+            for row in rows:
+                span = Span(region, **row)
+                place = (span.topic, span.partition, region)
+                found[place] = found[place].joined(span) if place in found else span
+        done(1, len(slices))
+    return [found[place] for place in sorted(found)]
 
 
 async def resend(
@@ -141,7 +179,8 @@ async def resend(
     outcome = Outcome()
     for _, together in groupby(spans, key=lambda span: (span.topic, span.partition)):
         async for page in _pages(databases, selection, list(together)):
-            records = [record_of(row, into) for row in page]
+            services = await _producers(databases, selection, page)
+            records = [record_of(row, into, services.get(row["event_id"])) for row in page]
             outcome.take(records, await sender.send(records))
             done(len(page))
             if outcome.stopped_at is not None:
@@ -166,6 +205,14 @@ async def _pages(databases: Databases, selection: Selection, spans: Sequence[Spa
         rows, after = merge(await asyncio.gather(*pages), PAGE)
         if rows:
             yield rows
+
+
+async def _producers(databases: Databases, selection: Selection, page: Sequence[Row]) -> dict[str, str]:
+    """Which service published each event: not that of its row, which consumed it. An event may come from any region."""
+    arguments = {"event_ids": [row["event_id"] for row in page], "made_until": selection.made[1]}
+    regions = databases.regions.names
+    parts = await asyncio.gather(*(_rows(databases, region, "producers", arguments) for region in regions))
+    return {row["event_id"]: row["service_name"] for part in parts for row in part}
 
 
 async def _rows(databases: Databases, region: str, name: str, arguments: Row) -> list[Row]:

@@ -58,8 +58,12 @@ CREATE INDEX idx_prod_correlation ON event_production_log (correlation_id) WHERE
 
 CREATE INDEX idx_prod_service ON event_production_log (service_name, status) WHERE status <> 'PUBLISHED';
 
--- What a relay takes, in order.
-CREATE INDEX event_production_open ON event_production_log (region, shard, id) WHERE status IN ('PENDING', 'PUBLISHING');
+-- What relays take, in order.
+CREATE INDEX event_production_open ON event_production_log (region, id) WHERE status = 'PENDING';
+
+-- What waits for another try, and makes the later events of its key wait.
+CREATE INDEX event_production_waiting ON event_production_log (region, next_attempt_at)
+    WHERE status = 'PENDING' AND next_attempt_at IS NOT NULL;
 
 -- The days of the log: what is archived and removed.
 CREATE INDEX event_production_created ON event_production_log (region, created_at);

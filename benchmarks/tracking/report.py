@@ -1,0 +1,122 @@
+"""What a run says: tables, JSON, and a page with a picture for the documentation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.picture import Bars
+from benchmarks.requests.report import machine
+from deploy.local.layout import PROJECT
+
+PAGE = PROJECT / "docs" / "benchmarks" / "tracking.md"
+PICTURE = PAGE.with_suffix(".svg")
+# Targets: the relay carries so many events a second, or this share of the bare producer's rate; tracking leaves an
+# agent this share of its own rate.
+RELAY_RATE, RELAY_SHARE, TRACKED_SHARE = 10_000, 0.5, 0.6
+_SAYS = {
+    "relay": "the relay: take, send, write down where each event is",
+    "bare producer": "aiokafka, idempotent, record by record, fed from the same SELECT; writes nothing down",
+    "record batches": "the relay's sender fed from the same SELECT; writes nothing down",
+    "untracked": "the agent alone",
+    "off": "with the inbox: each event once",
+    "outcome": "with the inbox and one row an event",
+    "full": "with the inbox and every state: RECEIVED, PROCESSING, PROCESSED",
+}
+
+
+@dataclass
+class Results:
+    """Rates in events a second, one a round; latencies in seconds, sorted. `load` is the machine's before the run."""
+
+    events: int
+    rounds: int
+    batch: int
+    timed: int
+    load: float
+    relays: dict[str, list[float]] = field(default_factory=dict)
+    consumption: dict[str, list[float]] = field(default_factory=dict)
+    latencies: dict[str, list[float]] = field(default_factory=dict)
+
+
+Row = tuple[str, ...]
+_RATES = ("", "what", "events/s", "least to most", "share", "target")
+
+
+def tables(results: Results) -> Iterator[tuple[str, Row, list[Row]]]:
+    """Title, columns and rows of every table."""
+    yield "Log to topic", _RATES, list(_rates(results.relays, "bare producer"))
+    yield "The same agent, tracked", _RATES, list(_rates(results.consumption, "untracked"))
+    columns = ("commit to topic", "p50 ms", "p99 ms", "most ms")
+    yield "Latency", columns, [(way, *_times(found)) for way, found in results.latencies.items()]
+
+
+def _rates(found: dict[str, list[float]], base: str) -> Iterator[Row]:
+    for name in (name for name in _SAYS if name in found):
+        rates = found[name]
+        share = median(rates) / median(found[base])
+        yield name, _SAYS[name], f"{median(rates):,.0f}", _span(rates), f"{share:.2f}", _target(name, rates, share)
+
+
+def _target(name: str, rates: Sequence[float], share: float) -> str:
+    if name == "relay":
+        met = median(rates) >= RELAY_RATE or share >= RELAY_SHARE
+        return f"{RELAY_RATE:,}/s or {RELAY_SHARE}: {_verdict(met)}"
+    return f"{TRACKED_SHARE}: {_verdict(share >= TRACKED_SHARE)}" if name in ("outcome", "full") else ""
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "missed"
+
+
+def _span(rates: Sequence[float]) -> str:
+    return f"{min(rates):,.0f} to {max(rates):,.0f}"
+
+
+def _times(seconds: Sequence[float]) -> Row:
+    places = (len(seconds) // 2, len(seconds) * 99 // 100, -1)
+    return tuple(f"{seconds[place] * 1000:,.0f}" for place in places)
+
+
+def explanation(results: Results) -> str:
+    """What the figures are."""
+    return (
+        f"{results.events:,} events of about 200 bytes, a thousand keys, 8 partitions; medians of {results.rounds} "
+        f"rounds in turns; consumed in batches of {results.batch:,}; latency of {results.timed:,} events at 100 a "
+        f"second. {machine()}; one PostgreSQL behind PgBouncer, one broker; load before the run: {results.load:.1f}."
+    )
+
+
+def show(results: Results, as_json: bool) -> None:
+    """Print tables, or one JSON document."""
+    if as_json:
+        print(json.dumps(asdict(results), indent=2))
+        return
+    console = Console(width=160)
+    console.print(explanation(results), highlight=False)
+    for title, columns, rows in tables(results):
+        table = Table(title=title, title_justify="left")
+        for column in columns:
+            table.add_column(column, no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+def write_page(results: Results) -> None:
+    """Write the page and its picture."""
+    parts = [explanation(results)]
+    for title, columns, rows in tables(results):
+        lines = [columns, ("---",) * len(columns), *rows]
+        parts += [f"## {title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
+    template = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
+    PAGE.write_text(template.replace("{{figures}}", "\n\n".join(parts)), encoding="utf-8")
+    both = {**results.relays, **results.consumption}
+    bars = [(name, median(rates), min(rates), max(rates)) for name, rates in both.items()]
+    PICTURE.write_text(Bars(bars, "events a second, median").draw(), "utf-8")
