@@ -72,20 +72,19 @@ def _run(size: Size, seed: int, name: str, stack: Stack | None) -> int:
     os.environ.update(environment)
     logs = KEPT / name
     logs.mkdir(parents=True, exist_ok=True)
-    run, proved = Run(load_settings(), size, seed, name, logs, environment), False
+    run, result = Run(load_settings(), size, seed, name, logs, environment), None
     try:
         result = run.run(console)
-        proved = result.proved
-        print(result.line())
-        return 0 if proved else 1
     finally:
         run.stop()
-        if proved:
+        if result is not None and result.proved:
             shutil.rmtree(logs)
         else:
             if stack is not None:
                 keep(stack, logs)
-            print(f"The logs are in {logs}", file=sys.stderr)
+            print(f"The logs are in {logs}")
+    print(result.line())
+    return 0 if result.proved else 1
 
 
 @contextmanager

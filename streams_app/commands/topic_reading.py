@@ -36,10 +36,12 @@ class KafkaTopics:
         if kept.low == kept.high:
             return
         stretch = {TopicPartition(topic, partition): (kept.low, kept.high)}
-        async for record in records_between(self._consumer, stretch):
-            event_id = next((value for name, value in record.headers or () if name == EVENT_ID and value), None)
-            if event_id is not None:
-                yield Seen(record.offset, event_id.decode("utf-8", "replace"), record.timestamp or 0)
+        # A consumer of its own: one that is given the same partition a second time may wait for ever.
+        async with reader(self._broker_url) as consumer:
+            async for record in records_between(consumer, stretch):
+                event_id = next((value for name, value in record.headers or () if name == EVENT_ID and value), None)
+                if event_id is not None:
+                    yield Seen(record.offset, event_id.decode("utf-8", "replace"), record.timestamp or 0)
 
 
 @asynccontextmanager
