@@ -18,12 +18,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from streams_app.advice import explain
 from streams_app.errors import SettingsError, StartError
 
 P = ParamSpec("P")
 console = Console()
+# Rows stay in one line each, however narrow the terminal: ids can be copied, and lines be searched.
+_wide = Console(width=1_000)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
@@ -40,6 +43,23 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     for row in rows:
         table.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
     console.print(table)
+
+
+def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows in one line each, if there are any."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        # Names and reasons come from outside: a bracket in them is no markup.
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    if table.row_count:
+        _wide.print(table, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print lines as they are: a bracket in them is no markup."""
+    _wide.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

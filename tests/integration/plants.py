@@ -31,6 +31,14 @@ def update_event(story: str, change: str, where: str) -> str:
     return f"UPDATE request_event_log SET {change} WHERE request_id = %({story})s AND {where}"
 
 
+def notice(story: str, status: str, *, request: str = "request_id") -> str:
+    """A notice that no event asked for."""
+    return (
+        f"INSERT INTO request_notice (locality, request_id, status_id, event_id) SELECT locality, {request}, {status}, "
+        f"'planted' FROM request_status_head WHERE request_id = %({story})s"
+    )
+
+
 LAST = "seq_num = (SELECT seq_num FROM request_status_head h WHERE h.request_id = request_event_log.request_id)"
 
 PLANTS = [
@@ -162,6 +170,9 @@ PLANTS = [
         "WHERE request_id = %(waiting)s",
     ),
     Plant("failures_have_reasons", "no reason", update_event("rejected", "metadata = metadata - 'reason'", "true")),
+    Plant("notices_tell_how_requests_ended", "another end", notice("profile", "4")),
+    Plant("notices_tell_how_requests_ended", "not ended", notice("waiting", "status_id")),
+    Plant("notices_tell_how_requests_ended", "no request", notice("profile", "3", request="gen_random_uuid()")),
     Plant(
         "ended_requests_take_their_trades_along",
         "open trade",

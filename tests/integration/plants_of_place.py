@@ -33,6 +33,7 @@ PLANTS_OF_PLACE = [
             "request_signal",
             "request_account_link",
             "trade_info",
+            "request_notice",
         )
     ),
     Plant(

@@ -43,7 +43,14 @@ TABLES = (
     "request_event_log",
     "request_status_head",
     "request_signal",
+    "request_notice",
 )
+
+# What the consumer of the requests' outcomes writes.
+TELL = """
+INSERT INTO request_notice (locality, request_id, status_id, event_id)
+SELECT locality, request_id, status_id, 'request-ended-' || request_id FROM request_status_head WHERE status_id > 2
+"""
 
 DROP_CONSTRAINTS = """
 DO $$
@@ -82,6 +89,7 @@ def world(fresh_settings: Settings, book: WorkflowBook, stack: Stack) -> World:
         with owner(fresh_settings, region) as connection:
             connection.execute("DROP PUBLICATION streams_requests")  # it forbids changes of rows without a key
             connection.execute(DROP_CONSTRAINTS)
+            assert connection.execute(TELL).rowcount > 0
             connection.execute("CREATE SCHEMA kept")
             for table in TABLES:
                 connection.execute(f"CREATE TABLE kept.{table} AS TABLE {table}")

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from streams_app.commands.console import print_rows, say
 from streams_app.systems.requests.stories import Row, Story
-
-# Rows stay in one line each, however narrow the terminal: ids can be copied, and lines be searched.
-_wide = Console(width=1_000)
 
 
 def print_story(story: Story) -> None:
     """The request, its timeline, then what belongs to it."""
     _print_request(story)
-    _table(
+    print_rows(
         "Events",
         ("#", "time", "after", "step", "status", "outcome", "reason", "actor"),
         [
@@ -37,10 +32,10 @@ def print_story(story: Story) -> None:
             for e in story.events
         ],
     )
-    _table(
+    print_rows(
         "Accounts", ("role", "share", "account", "name", "status", "currency", "region"), map(_account, story.accounts)
     )
-    _table(
+    print_rows(
         "Trades",
         ("account", "side", "symbol", "quantity", "price", "status"),
         [
@@ -48,7 +43,7 @@ def print_story(story: Story) -> None:
             for t in story.trades
         ],
     )
-    _table("Signals", ("kind", "actor", "time", "what became of it"), [_signal(s, story) for s in story.signals])
+    print_rows("Signals", ("kind", "actor", "time", "what became of it"), [_signal(s, story) for s in story.signals])
 
 
 def print_list(rows: Sequence[Row]) -> None:
@@ -68,9 +63,9 @@ def print_list(rows: Sequence[Row]) -> None:
         )
         for row in rows
     ]
-    _table("Requests", columns, cells)
+    print_rows("Requests", columns, cells)
     if not rows:
-        _wide.print("no such requests")
+        say("no such requests")
 
 
 def _print_request(story: Story) -> None:
@@ -84,7 +79,7 @@ def _print_request(story: Story) -> None:
         lines.append(f"effective from {_time(request['target_effective_ts'])}")
     if request["details"]:
         lines.append(f"details {orjson.dumps(request['details']).decode()}")
-    _wide.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    say("\n".join(lines))
 
 
 def _account(row: Row) -> tuple[Any, ...]:
@@ -102,18 +97,6 @@ def _signal(row: Row, story: Story) -> tuple[Any, ...]:
     else:
         fate = "came too late"
     return row["kind"], row["actor"], _time(row["created_ts"]), fate
-
-
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows, if there are any."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    for row in rows:
-        # Names and reasons come from outside: a bracket in them is no markup.
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    if table.row_count:
-        _wide.print(table, soft_wrap=True)
 
 
 def _time(value: datetime | None) -> str | None:

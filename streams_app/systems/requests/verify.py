@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from streams_app.databases import Regions, Statements
-from streams_app.databases.connecting import Connection, connect_arguments
+from streams_app.databases.snapshots import snapshot_of
 from streams_app.settings import Settings
 from streams_app.systems.requests.model import RequestType, SignalKind, Status
 from streams_app.systems.requests.static import link_rows
@@ -43,7 +41,7 @@ async def verify(
     shared = arguments(book, grace)
     async with AsyncExitStack() as stack:
         snapshots = [
-            Snapshot(name, await stack.enter_async_context(_snapshot(settings, name)), shared | held)
+            Snapshot(name, await stack.enter_async_context(snapshot_of(settings, name)), shared | held)
             for name, held in _localities(settings).items()
         ]
         for snapshot in snapshots:
@@ -55,19 +53,6 @@ async def verify(
         figures = await _figures(snapshots)
     found = [finding for part in parts for finding in part]
     return Report("requests", merged([*found, *across], samples), figures)
-
-
-@asynccontextmanager
-async def _snapshot(settings: Settings, region: str) -> AsyncIterator[Connection]:
-    """A transaction that sees `region` as it is now, and cannot write."""
-    address, name = settings.pooler_of(region, "readonly")
-    async with await psycopg.AsyncConnection.connect(
-        **connect_arguments(settings.database, address, "readonly", name)
-    ) as connection:
-        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-        await connection.set_read_only(True)
-        async with connection.transaction():
-            yield connection
 
 
 async def _hold_all_regions(snapshot: Snapshot, snapshots: Sequence[Snapshot]) -> None:

@@ -186,6 +186,14 @@ SELECT 'request ' || h.request_id AS offender
   JOIN request_event_log l USING (locality, request_id, seq_num)
  WHERE h.locality = ANY(%(localities)s::int2[]) AND h.status_id IN (4, 5) AND l.metadata ->> 'reason' IS NULL;
 
+-- name: notices_tell_how_requests_ended
+SELECT 'notice of request ' || n.request_id || ' says status ' || n.status_id
+       || coalesce(', its head ' || h.status_id, ', it has no head there') AS offender
+  FROM request_notice n
+  LEFT JOIN request_status_head h ON h.locality = n.locality AND h.request_id = n.request_id
+ WHERE n.locality = ANY(%(localities)s::int2[])
+   AND (h.status_id = n.status_id AND h.action_state_link_id = ANY(%(terminal_links)s::int8[])) IS NOT TRUE;
+
 -- name: requests_live_with_their_account
 -- The hash is dear: once for each account, not for each request.
 WITH misplaced AS (
@@ -226,6 +234,7 @@ WITH everything AS (
      UNION ALL SELECT 'request_status_head of', locality, request_id::text FROM request_status_head
      UNION ALL SELECT 'request_signal of', locality, request_id::text FROM request_signal
      UNION ALL SELECT 'request_account_link of', locality, request_id::text FROM request_account_link
+     UNION ALL SELECT 'request_notice of', locality, request_id::text FROM request_notice
      UNION ALL SELECT 'trade_info', locality, trade_id::text FROM trade_info)
 SELECT e.source || ' ' || e.id || ' in locality ' || e.locality AS offender
   FROM everything e

@@ -47,6 +47,7 @@ CHECKS: tuple[Check, ...] = (
     Check("signals_are_heard", Harm.LOST, "No signal waits at a node that listens to it."),
     Check("nothing_is_stuck", Harm.LOST, "No incomplete request is past the deadline of its step."),
     Check("failures_have_reasons", Harm.WRONG, "The last event of a failed or cancelled request says why."),
+    Check("notices_tell_how_requests_ended", Harm.WRONG, "A notice is of an ended request, and says how it ended."),
     Check("requests_live_with_their_account", Harm.WRONG, "The locality of a request is that of its primary account."),
     Check(
         "rows_live_with_their_request",

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from streams_app.commands.console import print_rows, say
 from streams_app.systems.tracking.lookups import Account, Row
 from streams_app.systems.tracking.traces import Produced, Step, Trace
 
-# Rows stay in one line each, however narrow the terminal: ids can be copied, and lines be searched.
-_wide = Console(width=1_000)
 # Printed below an event's other columns, because they are long.
 _LONG: Final = ("payload", "metadata", "error_stack_trace")
-
-
-def say(text: str) -> None:
-    """Print a line as it is: a bracket in it is no markup."""
-    _wide.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows, if there are any."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    if table.row_count:
-        _wide.print(table, soft_wrap=True)
 
 
 def print_failed(rows: Sequence[Row]) -> None:

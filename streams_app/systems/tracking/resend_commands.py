@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import click
 
-from streams_app.commands.console import asynchronous, json_option, print_json, progress
+from streams_app.commands.console import asynchronous, json_option, print_json, print_rows, progress, say
 from streams_app.databases import Databases
 from streams_app.errors import StartError
 from streams_app.settings import Settings
@@ -23,7 +23,6 @@ from streams_app.systems.tracking.command_options import (
     since_option,
     topic_option,
 )
-from streams_app.systems.tracking.event_tables import print_rows, say
 from streams_app.systems.tracking.model import ConsumptionStatus
 from streams_app.systems.tracking.ports import EventSender
 from streams_app.systems.tracking.resending import Outcome, Selection, Span, find_spans, resend

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from streams_app.commands.console import print_rows, say
 from streams_app.systems.tracking.alerts import Alert
-from streams_app.systems.tracking.event_tables import print_rows, say
 from streams_app.systems.tracking.summaries import (
     OPEN,
     Backlog,

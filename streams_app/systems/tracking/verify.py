@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from streams_app.databases import Statements
-from streams_app.databases.connecting import Connection, connect_arguments
+from streams_app.databases.snapshots import snapshot_of
 from streams_app.settings import Settings, TrackingSettings
 from streams_app.systems.tracking.verify_across import Snapshot, check_across
 from streams_app.systems.tracking.verify_checks import ACROSS, ON_TOPICS, REGIONAL
@@ -83,19 +81,6 @@ def arguments(tracking: TrackingSettings, region: str, grace: float) -> dict[str
         "relayed": tracking.delivery == "relay",
         "logged": "off" not in (tracking.consumption, *tracking.topics.values()),
     }
-
-
-@asynccontextmanager
-async def snapshot_of(settings: Settings, region: str) -> AsyncIterator[Connection]:
-    """A transaction that sees `region` as it is now, and cannot write."""
-    address, name = settings.pooler_of(region, "readonly")
-    async with await psycopg.AsyncConnection.connect(
-        **connect_arguments(settings.database, address, "readonly", name)
-    ) as connection:
-        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-        await connection.set_read_only(True)
-        async with connection.transaction():
-            yield connection
 
 
 async def _complete(snapshot: Snapshot, snapshots: Sequence[Snapshot]) -> None:
