@@ -92,5 +92,8 @@ def _named(data: Any, name: str) -> str | None:
 
 def _text(value: bytes) -> str | None:
     """A word, as text or as a JSON string (Debezium's converters); None for what is none."""
-    text = value.decode("utf-8", "replace").strip('"')
+    try:
+        text = value.decode().strip('"')
+    except UnicodeDecodeError:
+        return None
     return text if 0 < len(text) <= _LONGEST and "\0" not in text else None

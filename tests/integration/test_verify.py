@@ -57,7 +57,9 @@ DO $$
 DECLARE one record;
 BEGIN
     FOR one IN SELECT conrelid::regclass AS of_table, conname FROM pg_constraint
-                WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
+                WHERE conrelid IN (SELECT oid FROM pg_class
+                                    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+                                      AND NOT relispartition)
                 ORDER BY contype = 'f' DESC
     LOOP
         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', one.of_table, one.conname);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ SHARDS: Final = 16
 REFUSED: Final = Backoff(first=0.5, most=30.0)
 
 _LONGEST: Final = {"event_id": 100, "event_type": 100, "topic": 249}
+# NUL as JSON writes it: no database takes it. After another backslash it is text.
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def shard_of(key: str | None, event_id: str) -> int:
@@ -57,13 +60,20 @@ def drafts(events: Sequence[Event], max_bytes: int) -> list[Draft]:
     return list(made.values())
 
 
-def _payload(event: Event, max_bytes: int) -> str:
+def _check(event: Event) -> None:
     for name, longest in _LONGEST.items():
         value = getattr(event, name)
         if not 0 < len(value) <= longest:
             raise ValueError(f"event {event.event_id[:120]!r}: {name} must have 1 to {longest} characters")
     if len(event.key or "") > 255 or len(event.correlation_id or "") > 100:
         raise ValueError(f"event {event.event_id}: at most 255 characters of key and 100 of correlation_id")
+    texts = event.event_id, event.event_type, event.topic, event.key, event.correlation_id
+    if any("\0" in text for text in texts if text is not None):
+        raise ValueError(f"event {event.event_id!r}: a NUL character in its id, type, topic, key or correlation_id")
+
+
+def _payload(event: Event, max_bytes: int) -> str:
+    _check(event)
     try:
         data = orjson.dumps(event.payload)
     except orjson.JSONEncodeError as error:
@@ -73,7 +83,7 @@ def _payload(event: Event, max_bytes: int) -> str:
             f"event {event.event_id}: {len(data)} bytes, at most {max_bytes} are published (max_value_bytes); "
             "put the bulk elsewhere and publish a reference"
         )
-    if b"\\u0000" in data:
+    if _NUL.search(data):
         raise ValueError(f"event {event.event_id}: the payload holds a NUL character")
     return data.decode()
 
