@@ -1,26 +1,31 @@
-"""The same agent with and without tracking: decode, apply in one transaction a batch, from records in memory."""
+"""The same agent with and without tracking, in two lanes as in a worker, with records from memory."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 
 import orjson
+from faust.types import TP
 
-from benchmarks.tracking.place import REGION, SQL, Place, event_of
+from benchmarks.tracking.place import PARTITIONS, REGION, SQL, Place, event_of
 from streams_app.changefeed import Change, Record, RecordLike
 from streams_app.databases import Databases
 from streams_app.databases.connecting import Connection
+from streams_app.databases.fences import Fence
 from streams_app.databases.transactions import in_transaction
 from streams_app.delivery.batches import BatchProcessor
 from streams_app.delivery.events import NoVersions
-from streams_app.delivery.ports import DeadLetter, Outcome
+from streams_app.delivery.ports import DeadLetter, Handler, Outcome
+from streams_app.kafka.lanes import Lane
 from streams_app.systems.tracking.consumer import EventChange, TrackedConsumer
 from streams_app.systems.tracking.consumption import Incoming
 
 #: What is written of each event; `untracked` is the agent alone.
 LEVELS = ("untracked", "off", "outcome", "full")
 TOPIC = "benchmark.consumed"
+LANES = 2
 
 
 class Letters:
@@ -86,8 +91,55 @@ def records(count: int) -> list[Record]:
             ("service", b"benchmark"),
             ("correlation_id", (event.correlation_id or "").encode()),
         )
-        made.append(Record(TOPIC, number % 8, number, (event.key or "").encode(), orjson.dumps(event.payload), headers))
+        made.append(
+            Record(TOPIC, number % PARTITIONS, number, (event.key or "").encode(), orjson.dumps(event.payload), headers)
+        )
     return made
+
+
+class Flow:
+    """All records are there: nothing needs to be held back."""
+
+    fence = Fence("benchmark", 0)
+
+    def pause_partitions(self, tps: set[TP]) -> None:
+        """Nothing to do."""
+
+    def resume_partitions(self, tps: set[TP]) -> None:
+        """Nothing to do."""
+
+
+async def _through_lanes(handler: Handler, made: Sequence[Record], batch: int) -> None:
+    """As in a worker: two lanes share the partitions, and each decodes its next batch while one is in flight."""
+    flow = Flow()
+    lanes = [
+        Lane(
+            "benchmark",
+            frozenset({TOPIC}),
+            BatchProcessor(handler, NoVersions(), Letters()),
+            batch_size=batch,
+            buffer_records=len(made),
+            drain_timeout=1.0,
+            share=(number, LANES),
+        )
+        for number in range(LANES)
+    ]
+    ends: dict[TP, int] = {}
+    for lane in lanes:
+        for partition in range(PARTITIONS):
+            tp = TP(TOPIC, partition)
+            if lane.takes(tp):
+                of_partition = [record for record in made if record.partition == partition]
+                lane.offer(tp, of_partition, flow)
+                ends[tp] = of_partition[-1].offset + 1
+    running = [asyncio.create_task(lane.run(flow)) for lane in lanes]
+    while any(lane.done(tp) != end for tp, end in ends.items() for lane in lanes if lane.takes(tp)):
+        done, _ = await asyncio.wait(running, timeout=0.002, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 async def measure(place: Place, level: str, made: Sequence[Record], batch: int) -> float:
@@ -98,10 +150,8 @@ async def measure(place: Place, level: str, made: Sequence[Record], batch: int) 
     async with place.databases() as databases:
         consumer = TrackedConsumer("benchmark", "benchmark", databases, lambda event: REGION, work, settings)
         handler = Untracked(consumer, databases) if level == "untracked" else consumer
-        processor = BatchProcessor(handler, NoVersions(), Letters())
         began = time.perf_counter()
-        for start in range(0, len(made), batch):
-            await processor.process(processor.decode(made[start : start + batch]))
+        await _through_lanes(handler, made, batch)
         seconds = time.perf_counter() - began
     if (found := place.execute("processed")) != [(len(made), len(made))]:
         raise RuntimeError(f"effects: {found} of {len(made)}")

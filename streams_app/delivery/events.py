@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Final, Protocol
+
+import orjson
 
 from streams_app.changefeed.change import Headers
 from streams_app.delivery.ports import Mark
@@ -67,6 +70,12 @@ def event_type(headers: Headers, data: Any) -> str:
 def correlation_id(headers: Headers, data: Any) -> str | None:
     """What the event belongs together with: its header, else `correlation_id` of its payload."""
     return _header(headers, CORRELATION_ID) or _named(data, "correlation_id")
+
+
+def digest(data: Any) -> str:
+    """Tells a repetition of an event from another event of its id: the same for the same JSON data, in whatever order
+    and spacing it was written."""
+    return blake2b(orjson.dumps(data, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
 class NoVersions:

@@ -64,7 +64,6 @@ PLANTS = [
     Plant("events_are_in_their_shard", "without a key", produced("shard = (shard + 1) % 16", KEYLESS)),
     Plant("consumed_events_have_keys", "key gone", f"DELETE FROM event_consumption_key WHERE {BILLING}"),
     Plant("consumption_keys_have_events", "event gone", f"DELETE FROM event_consumption_log WHERE {BILLING}"),
-    Plant("consumed_digests_agree", "another payload", consumed("payload = '{}'")),
     Plant(
         "processed_events_are_guarded",
         "guard gone",

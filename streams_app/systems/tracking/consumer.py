@@ -17,7 +17,7 @@ from streams_app.changefeed.text import parse, text
 from streams_app.databases import Databases
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
-from streams_app.delivery.events import correlation_id, event_id, event_type
+from streams_app.delivery.events import correlation_id, digest, event_id, event_type
 from streams_app.delivery.ports import Outcome, Rejection
 from streams_app.delivery.retry import until_done
 from streams_app.errors import FailureClass, FencedError, RegionUnavailableError, classify
@@ -80,6 +80,7 @@ class TrackedConsumer:
             payload=record.value.decode(),
             data=data,
             correlation_id=correlation_id(headers, data),
+            digest=digest(data),
         )
         key = event.key or event.event_id
         return EventChange(*place, key, None, Op.INSERT, None, data, headers, None, None, None, (key,), event)
@@ -143,9 +144,7 @@ class TrackedConsumer:
         return claim
 
     def _part(self, claim: Claim, level: str) -> Claim:
-        pairs = zip(claim.fresh, claim.created, strict=True)
-        chosen = [pair for pair in pairs if self._settings.level(pair[0].topic) == level]
-        return Claim([event for event, _ in chosen], [created for _, created in chosen])
+        return Claim([event for event in claim.fresh if self._settings.level(event.topic) == level], claim.rows)
 
     async def _with_retries(self, route: str, events: Sequence[Incoming]) -> Claim:
         """One event alone: what fails for good is written down, and tried again a few times."""

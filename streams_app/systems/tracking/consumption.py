@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from streams_app.databases import Databases, Statements
+from streams_app.databases.arrays import numbers, texts
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
 
@@ -31,14 +32,16 @@ class Incoming:
     payload: str
     data: Any
     correlation_id: str | None
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Events that are this transaction's to process, and where their rows are; the others were processed before."""
+    """Events that are this transaction's to process; the others were processed before. `rows` says where those are
+    that were heard of before."""
 
     fresh: list[Incoming]
-    created: list[datetime]
+    rows: Rows
 
 
 class ConsumptionLog:
@@ -75,19 +78,28 @@ class ConsumptionLog:
 
     async def claim(self, connection: Connection, region: str, events: Sequence[Incoming]) -> Claim:
         """The idempotency check, in the transaction of the effect."""
-        rows = await (await connection.execute(SQL["claim"], self._arguments(region, events))).fetchall()
-        created = {event_id: created_at for event_id, created_at in rows}
-        fresh = [event for event in events if event.event_id in created]
-        return Claim(fresh, [created[event.event_id] for event in fresh])
+        arguments = self._keys(region, events)
+        found = await (await connection.execute(SQL["claim"], arguments)).fetchall()
+        if len(found) < len(events):
+            more = arguments | {"payloads": texts([event.payload for event in events])}
+            if await (await connection.execute(SQL["adopt"], more)).fetchall():
+                found += await (await connection.execute(SQL["claim"], arguments)).fetchall()
+        claimed = {event_id for event_id, _, _ in found}
+        known = {event_id: created_at for event_id, created_at, new in found if not new}
+        return Claim([event for event in events if event.event_id in claimed], known)
 
     async def finish(
         self, connection: Connection, region: str, claim: Claim, milliseconds: int, *, received: bool
     ) -> None:
-        """In the same transaction: what was claimed is PROCESSED. `received`: its row is there already."""
-        if not claim.fresh:
-            return
-        arguments = self._arguments(region, claim.fresh) | _places(claim.created) | {"ms": milliseconds}
-        await connection.execute(SQL["finish" if received else "write_outcome"], arguments)
+        """In the same transaction: what was claimed is PROCESSED. `received`: its rows are there already."""
+        new = [event for event in claim.fresh if event.event_id not in claim.rows]
+        known = [event for event in claim.fresh if event.event_id in claim.rows]
+        if new:
+            await connection.execute(SQL["write_outcome"], self._arguments(region, new) | {"ms": milliseconds})
+        if known:
+            name, arguments = ("finish", self._keys) if received else ("rewrite_outcome", self._arguments)
+            places = _places([claim.rows[event.event_id] for event in known])
+            await connection.execute(SQL[name], arguments(region, known) | places | {"ms": milliseconds})
 
     async def fail(self, region: str, event: Incoming, tries: int, error: str, stack: str) -> None:
         """The event is FAILED for now, after so many tries beyond the first."""
@@ -127,20 +139,25 @@ class ConsumptionLog:
             arguments = self._arguments(region, [event]) | {"origins": [origin]}
             await connection.execute(SQL["note_conflict"], arguments)
 
-    def _arguments(self, region: str, events: Sequence[Incoming]) -> dict[str, Any]:
+    def _keys(self, region: str, events: Sequence[Incoming]) -> dict[str, Any]:
         return {
             "region": region,
             "group": self._group,
+            "event_ids": texts([event.event_id for event in events]),
+            "digests": texts([event.digest for event in events]),
+        }
+
+    def _arguments(self, region: str, events: Sequence[Incoming]) -> dict[str, Any]:
+        return self._keys(region, events) | {
             "service": self._service,
             "max_retries": self._max_retries,
-            "event_ids": [event.event_id for event in events],
-            "topics": [event.topic for event in events],
-            "partitions": [event.partition for event in events],
-            "offsets": [event.offset for event in events],
-            "keys": [event.key for event in events],
-            "types": [event.event_type for event in events],
-            "payloads": [event.payload for event in events],
-            "correlation_ids": [event.correlation_id for event in events],
+            "topics": texts([event.topic for event in events]),
+            "partitions": numbers(event.partition for event in events),
+            "offsets": numbers(event.offset for event in events),
+            "keys": texts([event.key for event in events]),
+            "types": texts([event.event_type for event in events]),
+            "payloads": texts([event.payload for event in events]),
+            "correlation_ids": texts([event.correlation_id for event in events]),
         }
 
 

@@ -12,7 +12,7 @@ from streams_app.changefeed import Change, RecordLike
 from streams_app.databases import Databases
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
-from streams_app.delivery.events import correlation_id, event_id, event_type
+from streams_app.delivery.events import correlation_id, digest, event_id, event_type
 from streams_app.delivery.ports import Handler, Outcome, Rejection
 from streams_app.delivery.retry import until_done
 from streams_app.errors import FencedError, RegionUnavailableError
@@ -105,4 +105,5 @@ def _incoming(change: Change) -> Incoming:
         payload=orjson.dumps(data).decode(),
         data=data,
         correlation_id=correlation_id(change.headers, data) or change.key[:100],
+        digest=digest(data),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from streams_app.databases import Statements
+from streams_app.databases.arrays import numbers, texts
 from streams_app.databases.connecting import Connection
 from streams_app.delivery.events import Event, EventConflictError
 from streams_app.settings import Settings
@@ -49,11 +50,11 @@ class TrackedPublisher:
             "region": region,
             "service": self._service,
             "max_retries": self._max_retries,
-            "event_ids": [event.event_id for event in events],
-            "topics": [event.topic for event in events],
-            "keys": [event.key for event in events],
-            "types": [event.event_type for event in events],
-            "payloads": [row.payload for row in rows],
-            "correlation_ids": [event.correlation_id for event in events],
-            "shards": [row.shard for row in rows],
+            "event_ids": texts([event.event_id for event in events]),
+            "topics": texts([event.topic for event in events]),
+            "keys": texts([event.key for event in events]),
+            "types": texts([event.event_type for event in events]),
+            "payloads": texts([row.payload for row in rows]),
+            "correlation_ids": texts([event.correlation_id for event in events]),
+            "shards": numbers(row.shard for row in rows),
         }

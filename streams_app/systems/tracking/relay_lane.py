@@ -14,6 +14,7 @@ from typing import Any
 from streams_app import metrics
 from streams_app.changefeed import Record
 from streams_app.databases import Databases
+from streams_app.databases.arrays import numbers, texts
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
 from streams_app.delivery.events import CORRELATION_ID, EVENT_ID, EVENT_TYPE, OCCURRED_AT, SERVICE
@@ -130,8 +131,8 @@ class RelayLane:
     async def _write_placed(self, connection: Connection, shards: Sequence[int]) -> None:
         if self._placed:
             arguments = self._places([item for item, _ in self._placed], shards) | {
-                "partitions": [placed.partition for _, placed in self._placed],
-                "offsets": [placed.offset for _, placed in self._placed],
+                "partitions": numbers(placed.partition for _, placed in self._placed),
+                "offsets": numbers(placed.offset for _, placed in self._placed),
             }
             await connection.execute(SQL["published"], arguments)
 
@@ -153,7 +154,7 @@ class RelayLane:
         return {
             "region": self._region,
             "shards": list(shards),
-            "event_ids": [item.event_id for item in items],
+            "event_ids": texts([item.event_id for item in items]),
             "created": created,
             # They bound the days that are looked at.
             "oldest": min(created),

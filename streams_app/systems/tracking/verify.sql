@@ -84,13 +84,6 @@ SELECT 'event ' || k.event_id || ' of ' || k.consumer_group AS offender
    AND NOT EXISTS (SELECT FROM event_consumption_log c
                     WHERE c.region = k.region AND c.event_id = k.event_id AND c.consumer_group = k.consumer_group);
 
--- name: consumed_digests_agree
-SELECT 'event ' || c.event_id || ' of ' || c.consumer_group AS offender
-  FROM event_consumption_log c
-  JOIN event_consumption_key k
-    ON k.region = c.region AND k.consumer_group = c.consumer_group AND k.event_id = c.event_id
- WHERE c.region = %(region)s AND k.digest <> md5(c.payload::text);
-
 -- name: processed_events_are_guarded
 SELECT 'event ' || c.event_id || ' of ' || c.consumer_group AS offender
   FROM event_consumption_log c

@@ -60,7 +60,6 @@ REGIONAL: tuple[Check, ...] = (
     Check("failed_events_have_reasons", Harm.WRONG, "An event that was given up says why."),
     Check("consumed_events_have_keys", Harm.DUPLICATED, "Every consumed event has its unique key."),
     Check("consumption_keys_have_events", Harm.LOST, "Every unique key of a kept day has its consumed event."),
-    Check("consumed_digests_agree", Harm.WRONG, "A consumed event has the payload that its key was written with."),
     Check("processed_events_are_guarded", Harm.DUPLICATED, "The key of a processed event keeps it from a second time."),
     Check("guarded_events_are_processed", Harm.WRONG, "An event whose key says that it was processed is PROCESSED."),
     Check("no_consumption_hangs", Harm.LOST, "No received event waits longer for its end than it may."),
