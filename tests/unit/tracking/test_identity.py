@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams_app.changefeed.change import Headers
-from streams_app.delivery.events import correlation_id, event_id, event_type
+from streams_app.delivery.events import correlation_id, digest, event_id, event_type
 from streams_app.systems.requests.model import Decision, Status, Transition
 from streams_app.systems.requests.outcomes import outcomes
 from streams_app.systems.tracking.rules import drafts
@@ -89,6 +89,13 @@ def test_the_correlation_is_that_of_the_header_then_the_payload() -> None:
     assert correlation_id((), {"correlation_id": "c-2"}) == "c-2"
     assert correlation_id((("correlation_id", b""),), {"correlation_id": "x" * 101}) is None
     assert correlation_id((), []) is None
+
+
+def test_a_digest_is_that_of_the_data_and_not_of_its_text() -> None:
+    known = digest(orjson.loads(b'{"a": 1, "b": [1, {"c": "d", "e": null}]}'))
+    assert known == digest(orjson.loads(b'{"b":[1,{"e":null,"c":"\\u0064"}],"a":1}'))
+    others = [b'{"a": 1}', b'{"a": 1, "b": [{"c": "d", "e": null}, 1]}', b'{"a": "1", "b": [1, {"c": "d", "e": null}]}']
+    assert known not in {digest(orjson.loads(other)) for other in others}
 
 
 def decision(status: Status, **values: Any) -> Decision:
