@@ -126,7 +126,7 @@ class TrackingSettings(BaseModel):
         "relay", description="what carries events to their topics: the workers' relay, or a connector on the log"
     )
     relay_batch: int = Field(2000, ge=1, le=10_000, description="most events that a relay takes at once")
-    relay_interval: float = Field(0.05, gt=0, description="seconds between looks for new events when there are none")
+    relay_interval: float = Field(0.1, gt=0, description="seconds between looks for new events when there are none")
     lease: float = Field(10.0, gt=0, description="seconds after which the events of a dead relay go to another one")
     max_retries: int = Field(3, ge=0, description="tries after the first one before an event is FAILED")
     consumption: Level = Field(

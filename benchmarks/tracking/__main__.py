@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from benchmarks.terminal import end_like_ctrl_c, progress
-from benchmarks.tracking import consumption, latency, relays
+from benchmarks.tracking import consumption, latency, relays, requests
 from benchmarks.tracking.place import Place, opened
 from benchmarks.tracking.report import Results, show, write_page
 from deploy.local.errors import StackError
@@ -24,13 +24,15 @@ from deploy.local.errors import StackError
 @click.option("--rounds", default=5, show_default=True, help="How often everybody runs.", type=click.IntRange(1))
 @click.option("--batch", default=2000, show_default=True, help="Events in a consumed batch.", type=click.IntRange(1))
 @click.option("--timed", default=2000, show_default=True, help="Events whose way is timed.", type=click.IntRange(10))
+@click.option("--requests", "backlog", default=2000, show_default=True, help="Of a backlog.", type=click.IntRange(100))
 @click.option("--seed", default=1, show_default=True, help="Draws the order of the runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--write", is_flag=True, help="Also write docs/benchmarks/tracking.md and its picture.")
-def main(events: int, rounds: int, batch: int, timed: int, seed: int, as_json: bool, write: bool) -> None:
+def main(events: int, rounds: int, batch: int, timed: int, backlog: int, seed: int, as_json: bool, write: bool) -> None:
     """Parse, run, report; the exit status is 1 when something failed, 130 after Ctrl-C."""
-    results = Results(events, rounds, batch, timed, os.getloadavg()[0])
-    runs = rounds * (len(relays.CONTESTANTS) + len(consumption.LEVELS)) + len(latency.WAYS)
+    results = Results(events, rounds, batch, timed, backlog, os.getloadavg()[0])
+    cells = len(relays.CONTESTANTS) + len(consumption.LEVELS) + len(requests.LEVELS)
+    runs = rounds * cells + len(latency.WAYS)
     try:
         with tempfile.TemporaryDirectory(prefix="streams-benchmark-") as folder:
             root = Path(folder)
@@ -52,6 +54,11 @@ async def _run(place: Place, results: Results, seed: int, note: Callable[[str], 
     for way in latency.WAYS:
         note(f"commit to topic: {way}")
         results.latencies[way] = await latency.measure(place, way, results.timed)
+    for number in range(results.rounds):
+        for level in requests.LEVELS if number % 2 else reversed(requests.LEVELS):
+            note(f"requests: {level}")
+            rate = await requests.measure(place, level, results.requests, f"{seed}-{number}-{level}")
+            results.steps.setdefault(level, []).append(rate)
     place.only_needed()
     made = consumption.records(results.events)
     cells = [*(("relay", name) for name in relays.CONTESTANTS), *(("consume", level) for level in consumption.LEVELS)]

@@ -39,20 +39,24 @@ class Results:
     rounds: int
     batch: int
     timed: int
+    requests: int
     load: float
     relays: dict[str, list[float]] = field(default_factory=dict)
     consumption: dict[str, list[float]] = field(default_factory=dict)
     latencies: dict[str, list[float]] = field(default_factory=dict)
+    steps: dict[str, list[float]] = field(default_factory=dict)
 
 
 Row = tuple[str, ...]
 _RATES = ("", "what", "events/s", "least to most", "share", "target")
+_STEPS = ("", "what", "steps/s", "least to most", "share", "target")
 
 
 def tables(results: Results) -> Iterator[tuple[str, Row, list[Row]]]:
     """Title, columns and rows of every table."""
     yield "Log to topic", _RATES, list(_rates(results.relays, "bare producer"))
     yield "The same agent, tracked", _RATES, list(_rates(results.consumption, "untracked"))
+    yield "The requests system, observed", _STEPS, list(_steps(results.steps))
     columns = ("commit to topic", "p50 ms", "p99 ms", "most ms")
     yield "Latency", columns, [(way, *_times(found)) for way, found in results.latencies.items()]
 
@@ -62,6 +66,14 @@ def _rates(found: dict[str, list[float]], base: str) -> Iterator[Row]:
         rates = found[name]
         share = median(rates) / median(found[base])
         yield name, _SAYS[name], f"{median(rates):,.0f}", _span(rates), f"{share:.2f}", _target(name, rates, share)
+
+
+def _steps(found: dict[str, list[float]]) -> Iterator[Row]:
+    says = {"off": "its changes leave no trace in the log", "outcome": "one row of the log for each change consumed"}
+    for name, text in says.items():
+        share = median(found[name]) / median(found["off"])
+        target = f"{TRACKED_SHARE}: {_verdict(share >= TRACKED_SHARE)}" if name != "off" else ""
+        yield name, text, f"{median(found[name]):,.0f}", _span(found[name]), f"{share:.2f}", target
 
 
 def _target(name: str, rates: Sequence[float], share: float) -> str:
@@ -89,7 +101,9 @@ def explanation(results: Results) -> str:
     return (
         f"{results.events:,} events of about 200 bytes, a thousand keys, 8 partitions; medians of {results.rounds} "
         f"rounds in turns; consumed in batches of {results.batch:,}; latency of {results.timed:,} events at 100 a "
-        f"second. {machine()}; one PostgreSQL behind PgBouncer, one broker; load before the run: {results.load:.1f}."
+        f"second; "
+        f"backlogs of {results.requests:,} requests. {machine()}; "
+        f"one PostgreSQL behind PgBouncer, one broker; load before the run: {results.load:.1f}."
     )
 
 
@@ -98,12 +112,12 @@ def show(results: Results, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(results), indent=2))
         return
-    console = Console(width=160)
+    console = Console(width=150)
     console.print(explanation(results), highlight=False)
     for title, columns, rows in tables(results):
         table = Table(title=title, title_justify="left")
         for column in columns:
-            table.add_column(column, no_wrap=True)
+            table.add_column(column, no_wrap=column != "what")
         for row in rows:
             table.add_row(*row)
         console.print(table)

@@ -24,7 +24,7 @@ from streams_app.errors import RegionUnavailableError, is_outage
 from streams_app.settings import TrackingSettings
 from streams_app.systems.tracking.leases import Leases
 from streams_app.systems.tracking.ports import EventSender
-from streams_app.systems.tracking.relay_lane import RelayLane
+from streams_app.systems.tracking.relay_lane import Poll, RelayLane
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,8 +51,9 @@ class Relay:
         self._region = region
         self._lease = settings.lease
         self._leases = Leases(databases, region, uuid4().hex, settings.lease)
+        poll = Poll(databases, region, self._leases, settings.relay_interval)
         self._lanes = [
-            RelayLane(databases, region, self._leases, sender, letters, settings, (lane, LANES))
+            RelayLane(databases, region, self._leases, poll, sender, letters, settings, (lane, LANES))
             for lane in range(LANES)
         ]
         self._balanced_at = -settings.lease

@@ -31,6 +31,31 @@ logger = logging.getLogger(__name__)
 LETTERS_PAUSE = 5.0
 
 
+class Poll:
+    """Looks whether there are events to take; the lanes of a relay share what it sees."""
+
+    def __init__(self, databases: Databases, region: str, leases: Leases, interval: float) -> None:
+        """`interval` is the number of seconds between two looks."""
+        self._databases = databases
+        self._region = region
+        self._leases = leases
+        self._interval = interval
+        self._looking = asyncio.Lock()
+        self._looked_at = -interval
+        self._found = False
+
+    async def is_anything_due(self) -> bool:
+        """Whether there was anything at the last look. Raises what the database raises."""
+        async with self._looking:
+            # Lanes ask about every interval, each at a time of its own.
+            if time.monotonic() - self._looked_at > self._interval / 2:
+                async with self._databases.connection(self._region) as connection:
+                    arguments = {"region": self._region, **self._leases.horizon}
+                    ((self._found,),) = await (await connection.execute(SQL["anything"], arguments)).fetchall()
+                self._looked_at = time.monotonic()
+            return self._found
+
+
 class RelayLane:
     """The events of every `lanes`-th shard, from number `lane` on. One round is in flight at a time."""
 
@@ -39,6 +64,7 @@ class RelayLane:
         databases: Databases,
         region: str,
         leases: Leases,
+        poll: Poll,
         sender: EventSender,
         letters: DeadLetterSink,
         settings: TrackingSettings,
@@ -47,6 +73,7 @@ class RelayLane:
         self._databases = databases
         self._region = region
         self._leases = leases
+        self._poll = poll
         self._sender = sender
         self._letters = letters
         self._settings = settings
@@ -71,7 +98,7 @@ class RelayLane:
 
     async def round(self) -> bool:
         """Write down what became of the last events, take what is due, send it; returns whether there was anything."""
-        if not self._shards or not (self._owes or await self._is_anything_due()):
+        if not self._shards or not (self._owes or await self._poll.is_anything_due()):
             return False
         taken = await self._turn(self._settings.relay_batch)
         if taken:
@@ -86,11 +113,6 @@ class RelayLane:
     @property
     def _owes(self) -> bool:
         return bool(self._placed or self._unpublished or self._doubtful)
-
-    async def _is_anything_due(self) -> bool:
-        async with self._databases.connection(self._region) as connection:
-            row = await (await connection.execute(SQL["anything"], self._where())).fetchone()
-            return bool(row and row[0])
 
     async def _turn(self, limit: int) -> list[Taken]:
         """Write down what became of the last events and take the next, in one transaction."""
