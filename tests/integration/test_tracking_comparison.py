@@ -162,7 +162,7 @@ FAULTS = (
     Fault(the_operation_is_undone, "the operation is rolled back", Counts(unfounded=1)),
     Fault(killed_after_the_commit, "killed between the operation and its event", Counts(lost=1)),
     Fault(killed_before_the_send, "killed between the event's row and its send", Counts(lost=1, open=1)),
-    Fault(many_partitions, "eight events of a key, four partitions", Counts(out_of_order=6), partitions=4),
+    Fault(many_partitions, "eight events of a key, four partitions", Counts(out_of_order=2), partitions=4),
 )
 
 
