@@ -26,7 +26,7 @@ from tests.integration.tracking_rows import Commands
 
 pytestmark = pytest.mark.stack
 
-OUTAGE_SECONDS = 8
+OUTAGE_SECONDS = 5
 KEYS = 4
 PAUSE = 0.03
 STATES = b"""

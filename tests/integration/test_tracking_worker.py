@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -30,6 +31,8 @@ from tests.integration.tracking_rows import Commands
 pytestmark = pytest.mark.stack
 
 REQUESTS = 60
+# A dead worker's events are another one's soon.
+SHORT_LEASE = {"STREAMS_TRACKING__LEASE": "2"}
 WEST = "us-west"
 STALE = {"system": "notices", "topic": REQUEST_OUTCOMES.name, "outcome": "stale"}
 ENDED = """
@@ -37,6 +40,7 @@ ENDED = """
       FROM request_status_head h JOIN request_action_state_link l USING (action_state_link_id)
 """
 PRODUCED = "SELECT correlation_id, event_id, status FROM event_production_log WHERE topic = %s"
+LEFT = "SELECT 1 FROM event_production_log WHERE status = 'PUBLISHING' AND updated_at <= %s"
 CONSUMED = "SELECT event_id, consumer_group, status FROM event_consumption_log WHERE topic = %s"
 ROWS = """
     SELECT (SELECT count(*) FROM request_notice), (SELECT count(*) FROM event_consumption_log WHERE topic = %s),
@@ -79,7 +83,7 @@ def world(stack: Stack, settings: Settings, application: Application) -> Iterato
     """A worker is killed with -9 in the middle of the requests, another is asked to stop, a third one ends the work."""
     workers = Workers(stack)
     try:
-        [first] = workers.start()
+        [first] = workers.start(**SHORT_LEASE)
         first.await_ready()
         made = World(settings, first)
         earlier = {row[0] for row in made.read(ENDED)}
@@ -92,8 +96,10 @@ def world(stack: Stack, settings: Settings, application: Application) -> Iterato
         generator = application.start("generate", *arguments)
         until(new_events(REQUESTS // 6), "the first requests end")
         first.kill()
-        [second] = workers.start()
+        killed = datetime.now(UTC)
+        [second] = workers.start(**SHORT_LEASE)
         until(new_events(REQUESTS // 2), "half of the requests end")
+        until(lambda: not made.read(LEFT, killed), "what the dead worker had taken is taken back")
         assert second.stop() == 0
         made.after_stop = [row[2] for row in made.read(PRODUCED, REQUEST_OUTCOMES.name)]
         [made.worker] = workers.start()
