@@ -46,27 +46,40 @@ class Writers:
         self._settings = settings
         self._topic = topic
         self.committed: list[tuple[str, int]] = []
+        self._stopping = False
 
     async def write(self, region: str) -> None:
-        """Commit events for ever."""
+        """Commit events until they are stopped."""
         for number in count():
+            if self._stopping:
+                return
             made = event(self._topic, f"{self._topic}-{region}-{number}", f"{region}-{number % KEYS}", region=region)
             await publish(self._databases, self._settings, made, region=region)
             self.committed.append((region, number))
             await asyncio.sleep(PAUSE)
 
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """All regions write meanwhile. They are not cancelled: a commit may be done and not told of."""
+        async with asyncio.TaskGroup() as group:
+            for region in self._databases.regions.names:
+                group.create_task(self.write(region))
+            try:
+                yield
+            finally:
+                self._stopping = True
+
 
 @asynccontextmanager
-async def running(*tasks: asyncio.Task[None]) -> AsyncIterator[None]:
-    """They run meanwhile, and must not have ended by themselves."""
+async def running(task: asyncio.Task[None]) -> AsyncIterator[None]:
+    """It runs meanwhile, and must not have ended by itself."""
     try:
         yield
-        assert not [task for task in tasks if task.done()]
+        assert not task.done()
     finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def states(databases: Databases, topic: str) -> dict[str, int]:
@@ -106,7 +119,6 @@ async def test_while_the_broker_is_away_events_wait_and_go_out_in_order_afterwar
     monkeypatch.setenv("STREAMS_TRACKING__BACKLOG_ALERT", "20")
     topic = await make_topic(fresh_settings)
     writers = Writers(fresh_databases, fresh_settings, topic)
-    writing = [asyncio.create_task(writers.write(region)) for region in fresh_settings.regions]
 
     async def some_published() -> bool:
         """events flow"""
@@ -117,7 +129,7 @@ async def test_while_the_broker_is_away_events_wait_and_go_out_in_order_afterwar
         return await states(fresh_databases, topic) == {"PUBLISHED": len(writers.committed)}
 
     async with running(asyncio.create_task(relay_all(fresh_settings, fresh_databases))):
-        async with running(*writing):
+        async with writers.writing():
             await eventually(some_published)
             await asyncio.to_thread(stack.kill, "kafka")
             before, began = len(writers.committed), time.monotonic()
