@@ -41,6 +41,7 @@ async def not_json(design: Design) -> None:
 async def killed_before_the_effect(design: Design) -> None:
     await three(design)
     records = await design.records()
+    await design.take(records[:1])
     await killed(design.take(records, trouble={2: Trouble.KILLED_BEFORE_EFFECT}))
     await design.take(records)
 
@@ -48,6 +49,7 @@ async def killed_before_the_effect(design: Design) -> None:
 async def killed_after_the_effect(design: Design) -> None:
     await three(design)
     records = await design.records()
+    await design.take(records[:1])
     await killed(design.take(records, trouble={2: Trouble.KILLED_AFTER_EFFECT}))
     await design.take(records)
 
