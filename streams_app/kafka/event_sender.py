@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -34,6 +35,7 @@ _REFUSALS = (
 )
 _BATCH_BYTES = 262_144
 _CLOSE_SECONDS = 2.0
+_TOPICS_KNOWN_AFTER = 5.0
 # Records without a key take turns; many in a row go to one partition, as Java's clients do it.
 _KEYLESS_RUN = 100
 
@@ -50,6 +52,8 @@ class EventSender:
         self._servers = bootstrap_servers
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
+        #: Topics that were not there, and since when.
+        self._missing: dict[str, float] = {}
         self._keyless = random.randrange(1_000_000)  # noqa: S311
 
     async def __aenter__(self) -> EventSender:
@@ -146,6 +150,12 @@ class EventSender:
         chosen: int = producer._partitioner(event.key, partitions, partitions)
         return chosen
 
+    def _no_topic(self, topic: str) -> Refused:
+        """A broker that has just started may not know all topics yet: what it says at first does not count."""
+        first = self._missing.setdefault(topic, time.monotonic())
+        counts = time.monotonic() - first > _TOPICS_KNOWN_AFTER
+        return Refused(f"there is no topic {topic}: `topics --create`, or mend the publisher", permanent=counts)
+
     async def _partitions(self, producer: AIOKafkaProducer, topic: str) -> list[int]:
         """The partitions of a topic; none when there is no such topic. Raises KafkaError while nobody can say."""
         known = producer.client.cluster.partitions_for_topic(topic)
@@ -154,6 +164,7 @@ class EventSender:
             if topic not in cluster.topics():
                 return []
             known = await producer.partitions_for(topic)
+        self._missing.pop(topic, None)
         return sorted(known)
 
     async def _open(self) -> AIOKafkaProducer:

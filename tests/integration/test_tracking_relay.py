@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -10,10 +11,13 @@ import pytest
 
 from streams_app.databases import Databases
 from streams_app.delivery.events import EventConflictError
+from streams_app.kafka.event_sender import EventSender
 from streams_app.settings import Settings
+from streams_app.systems.tracking.ports import OutgoingRecord, Placed, Refused
 from streams_app.systems.tracking.publisher import TrackedPublisher
+from streams_app.systems.tracking.relay import Relay
 from tests.fix_stack import eventually
-from tests.integration.events import REGION, Letters, event, make_topic, publish, read_topic, relay, rows
+from tests.integration.events import REGION, Letters, event, make_topic, publish, read_topic, relay, rows, servers
 
 pytestmark = pytest.mark.stack
 
@@ -127,12 +131,15 @@ async def test_a_refused_event_is_tried_again_and_keeps_its_key_waiting_until_it
     assert letters.sent[0].record.value is not None
 
 
-async def test_an_unknown_topic_holds_up_nobody_else(fresh_databases: Databases, fresh_settings: Settings) -> None:
+async def test_an_unknown_topic_holds_up_nobody_else(
+    fresh_databases: Databases, fresh_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     topic, letters = await make_topic(fresh_settings), Letters()
     await publish(fresh_databases, fresh_settings, event("test.nowhere", "lost"), event(topic, "found"))
+    monkeypatch.setattr("streams_app.kafka.event_sender._TOPICS_KNOWN_AFTER", 0.0)
     async with relay(fresh_databases, fresh_settings, letters) as publishing:
-        await publishing.round()
-        await publishing.round()
+        for _ in range(3):
+            await publishing.round()
     assert ids(await read_topic(fresh_settings, topic)) == ["found"]
     (row,) = await rows(fresh_databases, OF_TOPIC, topic="test.nowhere")
     assert row[1] == "PENDING"
@@ -173,6 +180,30 @@ async def test_relays_share_the_shards_and_take_over_from_one_that_died(
     for numbers in by_key.values():
         assert list(dict.fromkeys(numbers)) == sorted(set(numbers))
     assert sorted({n for numbers in by_key.values() for n in numbers}) == list(range(600))
+
+
+async def test_a_relay_that_stops_writes_down_what_it_has_sent(
+    fresh_databases: Databases, fresh_settings: Settings
+) -> None:
+    """Stopped while the broker's answer is on its way."""
+    topic, called = await make_topic(fresh_settings), asyncio.Event()
+    await publish(fresh_databases, fresh_settings, *(event(topic, f"{topic}-{n}", "k") for n in range(5)))
+
+    async with EventSender(servers(fresh_settings)) as sender:
+
+        class Slow:
+            async def send(self, events: Sequence[OutgoingRecord]) -> Sequence[Placed | Refused]:
+                called.set()
+                answers = await sender.send(events)
+                await asyncio.sleep(0.5)
+                return answers
+
+        relaying = asyncio.create_task(Relay(fresh_databases, REGION, Slow(), Letters(), fresh_settings.tracking).run())
+        await called.wait()
+        relaying.cancel()
+        await asyncio.gather(relaying, return_exceptions=True)
+    assert set((await statuses(fresh_databases, topic)).values()) == {"PUBLISHED"}
+    assert len(await read_topic(fresh_settings, topic)) == 5
 
 
 async def _nothing() -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from streams_app.systems.tracking.rules import SHARDS, fair_share
 
 SQL = Statements(Path(__file__).with_name("relay.sql"))
 
+# Seconds between looks at how far back open events go, in all days: of an hour everything is seen at once.
+LOOK_BACK = 10.0
+
 
 class Leases:
     """The shards of one relay. Every method raises what psycopg raises."""
@@ -25,6 +29,7 @@ class Leases:
         self._relay_id = relay_id
         self._lease = lease
         self._prepared = False
+        self._looked_back_at = -LOOK_BACK
         #: The shards that were this relay's when it last looked.
         self.shards: set[int] = set()
         #: From when to when events that are not done may have been written; `since` and `until` of the statements.
@@ -41,8 +46,10 @@ class Leases:
     async def _balance(self, connection: Connection) -> set[int]:
         if not self._prepared:
             await self._execute(connection, "prepare", shards=SHARDS)
-        ((since, until),) = await (await self._execute(connection, "horizon")).fetchall()
-        self.horizon = {"since": since, "until": until}
+        if time.monotonic() - self._looked_back_at > LOOK_BACK:
+            ((since, until),) = await (await self._execute(connection, "horizon")).fetchall()
+            self.horizon = {"since": since, "until": until}
+            self._looked_back_at = time.monotonic()
         ((others,),) = await (await self._execute(connection, "live")).fetchall()
         share = fair_share(1 + others)
         held = sorted(await self._renewed(connection))

@@ -27,6 +27,8 @@ from streams_app.systems.tracking.rules import Taken, Unpublished, after_refusal
 
 logger = logging.getLogger(__name__)
 
+# Seconds before events are taken again that the broker did not take for now.
+AGAIN_PAUSE = 0.5
 # Seconds between attempts to store dead letters.
 LETTERS_PAUSE = 5.0
 
@@ -78,6 +80,7 @@ class RelayLane:
         self._letters = letters
         self._settings = settings
         self._share = share
+        self._sending: asyncio.Future[None] | None = None
         self._placed: list[tuple[Taken, Placed]] = []
         self._unpublished: list[Unpublished] = []
         #: Whether events may be taken that nobody remembers: a turn failed, and nobody knows whether it was committed.
@@ -92,7 +95,9 @@ class RelayLane:
         await self.settle()
 
     async def settle(self) -> None:
-        """Write down what became of the last events. Raises what the database raises."""
+        """Write down what became of the last events, once they are sent. Raises what the database raises."""
+        if self._sending is not None:
+            await self._sending
         if self._owes:
             await self._turn(limit=0)
 
@@ -184,6 +189,14 @@ class RelayLane:
         }
 
     async def _publish(self, taken: Sequence[Taken]) -> None:
+        # A relay that is stopped meanwhile still hears the answer, in settle.
+        self._sending = asyncio.ensure_future(self._send(taken))
+        await asyncio.shield(self._sending)
+        if any(item.status is ProductionStatus.PENDING and item.pause is None for item in self._unpublished):
+            await asyncio.sleep(AGAIN_PAUSE)
+
+    async def _send(self, taken: Sequence[Taken]) -> None:
+        answers: Sequence[Placed | Refused]
         try:
             answers = await self._sender.send([_record(item, self._region) for item in taken])
         except Exception as error:
