@@ -136,6 +136,20 @@ async def test_an_id_with_another_payload_is_a_conflict_that_both_sides_tell(
     assert log["y"][6] == {"conflicts": {"test.consumed-0-4": {"amount": 4}}}
 
 
+async def test_the_same_payload_written_otherwise_is_the_same_event(
+    fresh_databases: Databases, fresh_settings: Settings
+) -> None:
+    """The log gives back 100 for 1e2, so that is how an event comes that is sent again."""
+    consumer = Consumer(fresh_databases, fresh_settings, "spelling")
+    consumer.fails = {"failed": 99}
+    await consumer.take(record(1, "done", raw=b'{"n": 1e2}'), record(2, "failed", raw=b'{"n": 1e2}'))
+    consumer.fails = {}
+    await consumer.take(record(3, "done", raw=b'{"n": 100}'), record(4, "failed", raw=b'{"n": 100}'))
+    assert await consumer.effects() == {"done": 1, "failed": 1}
+    assert {row[1] for row in (await consumer.log()).values()} == {"PROCESSED"}
+    assert consumer.reasons() == ["processing_failed"]
+
+
 async def test_a_failing_event_is_tried_again_then_given_up_and_its_neighbours_flow(
     fresh_databases: Databases, fresh_settings: Settings
 ) -> None:

@@ -97,11 +97,13 @@ GIVEN = {
     "types": ["T"] * 20,
     "payloads": ["{}"] * 20,
     "correlation_ids": ["c"] * 20,
+    "digests": ["d"] * 20,
     "shards": [1] * 20,
     "service": "s",
     "max_retries": 3,
 }
 CONSUMED = {**GIVEN, "partitions": [1] * 20, "offsets": [1] * 20, "group": "g", "ms": 5, "created": [TODAY] * 20}
+BETWEEN = {"oldest": TODAY, "newest": NOW}
 FAILED = {**CONSUMED, "tries": 1, "error": "x", "stack": "x"}
 SLICE = {"made_since": YESTERDAY, "made_until": NOW, "since": YESTERDAY, "until": NOW}
 MONTH = {"since": NOW - timedelta(days=30), "until": NOW, "after_time": NOW - timedelta(days=30), "after_id": ""}
@@ -127,11 +129,14 @@ PLANS = [
     Plan(publisher.SQL, "find_conflicts", some(**GIVEN), {PRODUCTION_KEY}, 1),
     Plan(consumption.SQL, "receive", some(**CONSUMED), {CONSUMPTION_KEY}, 1),
     Plan(consumption.SQL, "claim", some(**CONSUMED), {CONSUMPTION_KEY}, 1),
-    Plan(consumption.SQL, "find_conflicts", some(**CONSUMED), {CONSUMPTION_KEY}, 1),
+    Plan(consumption.SQL, "find_others", some(**CONSUMED), {CONSUMPTION_KEY}, 1),
+    Plan(consumption.SQL, "find_same", some(**CONSUMED, **BETWEEN), {CONSUMPTION}, 1),
+    Plan(consumption.SQL, "adopt", some(**CONSUMED), {CONSUMPTION_KEY}, 1),
     Plan(consumption.SQL, "find_open", some(**CONSUMED), {CONSUMPTION_KEY}, 1),
     Plan(consumption.SQL, "begin", some(**CREATED, group="g"), {f"{CONSUMPTION} or {UNPROCESSED}"}, 1),
     Plan(consumption.SQL, "finish", some(**CREATED, group="g", ms=5), {CONSUMPTION}, 1),
-    Plan(consumption.SQL, "write_outcome", some(**CONSUMED), {CONSUMPTION}),
+    Plan(consumption.SQL, "write_outcome", some(**CONSUMED), set()),
+    Plan(consumption.SQL, "rewrite_outcome", some(**CONSUMED), {CONSUMPTION}),
     Plan(consumption.SQL, "fail", some(**FAILED), {CONSUMPTION_KEY, CONSUMPTION}),
     # Figures: what is not done, and what was made not long ago.
     Plan(figures.SQL, "backlog", some(), {UNDONE, UNPROCESSED}),
@@ -200,6 +205,20 @@ def test_a_statement_uses_its_indexes(filled: Filled, plan: Plan) -> None:
     read = {n["Relation Name"] for n in found if "Relation Name" in n and n["Node Type"] != "ModifyTable"}
     written = {name for n in found if "Conflict Arbiter Indexes" in n for name in [n["Relation Name"]]}
     assert plan.tables is None or len((read | written) & filled.full) <= plan.tables, shown
+
+
+def test_a_backlog_is_taken_in_the_order_of_its_index(filled: Filled) -> None:
+    """Ten thousand events wait: sorting all of them for every few would cost more with each that comes."""
+    with filled.owner.transaction(force_rollback=True):
+        filled.owner.execute(
+            b"UPDATE event_production_log SET status = 'PENDING' WHERE created_at >= %s AND id %% 2 = 0", [TODAY]
+        )
+        filled.owner.execute(b"ANALYZE event_production_log")
+        statement = b"EXPLAIN (FORMAT JSON) " + leases.SQL["take"]
+        [(shown,)] = filled.owner.execute(statement, some(**OPEN)).fetchall()
+    found = list(nodes(shown[0]["Plan"]))
+    used = {filled.indexes[node["Index Name"]] for node in found if "Index Name" in node}
+    assert {"event_production_open", "event_production_waiting"} <= used, json.dumps(found, indent=1)[:20_000]
 
 
 @pytest.mark.parametrize("log", days.LOGS)

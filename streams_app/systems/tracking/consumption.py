@@ -81,9 +81,10 @@ class ConsumptionLog:
         arguments = self._keys(region, events)
         found = await (await connection.execute(SQL["claim"], arguments)).fetchall()
         if len(found) < len(events):
-            more = arguments | {"payloads": texts([event.payload for event in events])}
-            if await (await connection.execute(SQL["adopt"], more)).fetchall():
-                found += await (await connection.execute(SQL["claim"], arguments)).fetchall()
+            same, _ = await self._others(connection, region, events)
+            if same:
+                await connection.execute(SQL["adopt"], self._keys(region, same))
+                found += await (await connection.execute(SQL["claim"], self._keys(region, same))).fetchall()
         claimed = {event_id for event_id, _, _ in found}
         known = {event_id: created_at for event_id, created_at, new in found if not new}
         return Claim([event for event in events if event.event_id in claimed], known)
@@ -114,15 +115,29 @@ class ConsumptionLog:
         """The ids that stand for another payload; where they came from is noted beside that event."""
 
         async def note(connection: Connection) -> set[str]:
-            arguments = self._arguments(region, events)
-            rows = await (await connection.execute(SQL["find_conflicts"], arguments)).fetchall()
-            found = {row[0] for row in rows}
-            if found:
-                of_those = [event for event in events if event.event_id in found]
-                await self._note(connection, region, of_those)
-            return found
+            _, wrong = await self._others(connection, region, events)
+            await self._note(connection, region, wrong)
+            return {event.event_id for event in wrong}
 
         return await in_transaction(self._databases, region, note)
+
+    async def _others(
+        self, connection: Connection, region: str, events: Sequence[Incoming]
+    ) -> tuple[list[Incoming], list[Incoming]]:
+        """Of events whose id is known with another digest: those with the same payload, and the conflicts."""
+        rows = await (await connection.execute(SQL["find_others"], self._keys(region, events))).fetchall()
+        if not rows:
+            return [], []
+        created = {event_id: created_at for event_id, created_at in rows}
+        others = [event for event in events if event.event_id in created]
+        arguments = self._keys(region, others) | _places([created[event.event_id] for event in others])
+        arguments["payloads"] = texts([event.payload for event in others])
+        found = await (await connection.execute(SQL["find_same"], arguments)).fetchall()
+        same = {event_id for (event_id,) in found}
+        return (
+            [event for event in others if event.event_id in same],
+            [event for event in others if event.event_id not in same],
+        )
 
     async def note_conflicts(self, region: str, events: Sequence[Incoming]) -> None:
         """Note where other payloads came under the ids of events."""

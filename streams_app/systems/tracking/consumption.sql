@@ -46,27 +46,28 @@ SELECT %(region)s, %(group)s, e.event_id, e.digest, now()
  WHERE k.processed_at IS NULL AND k.digest = excluded.digest
 RETURNING k.event_id, k.created_at, k.created_at = now();
 
--- name: adopt
--- The same payload, written otherwise (1e2 and 100): the server compares what the digests cannot.
-UPDATE event_consumption_key k
-   SET digest = e.digest
-  FROM unnest(%(event_ids)s::text[], %(digests)s::text[], %(payloads)s::text[]) AS e (event_id, digest, payload)
- WHERE k.region = %(region)s AND k.consumer_group = %(group)s AND k.event_id = e.event_id
-   AND k.processed_at IS NULL AND k.digest <> e.digest
-   AND EXISTS (SELECT FROM event_consumption_log l
-                WHERE l.region = %(region)s AND l.event_id = k.event_id AND l.consumer_group = k.consumer_group
-                  AND l.created_at = k.created_at AND l.payload = e.payload::jsonb)
-RETURNING k.event_id;
-
--- name: find_conflicts
-SELECT e.event_id
-  FROM unnest(%(event_ids)s::text[], %(digests)s::text[], %(payloads)s::text[]) AS e (event_id, digest, payload)
+-- name: find_others
+-- Events whose id is known with another digest: another payload, or the same one written otherwise (1e2 and 100).
+SELECT k.event_id, k.created_at
+  FROM unnest(%(event_ids)s::text[], %(digests)s::text[]) AS e (event_id, digest)
   JOIN event_consumption_key k
     ON k.region = %(region)s AND k.consumer_group = %(group)s AND k.event_id = e.event_id
- WHERE k.digest <> e.digest
-   AND NOT EXISTS (SELECT FROM event_consumption_log l
-                    WHERE l.region = %(region)s AND l.event_id = k.event_id AND l.consumer_group = k.consumer_group
-                      AND l.created_at = k.created_at AND l.payload = e.payload::jsonb);
+ WHERE k.digest <> e.digest;
+
+-- name: find_same
+-- The server compares what digests cannot.
+SELECT l.event_id
+  FROM unnest(%(event_ids)s::text[], %(created)s::timestamptz[], %(payloads)s::text[]) AS k (event_id, created_at, payload)
+  JOIN event_consumption_log l
+    ON l.region = %(region)s AND l.event_id = k.event_id AND l.consumer_group = %(group)s
+   AND l.created_at = k.created_at
+ WHERE l.created_at >= %(oldest)s AND l.created_at <= %(newest)s AND l.payload = k.payload::jsonb;
+
+-- name: adopt
+UPDATE event_consumption_key k
+   SET digest = e.digest
+  FROM unnest(%(event_ids)s::text[], %(digests)s::text[]) AS e (event_id, digest)
+ WHERE k.region = %(region)s AND k.consumer_group = %(group)s AND k.event_id = e.event_id AND k.processed_at IS NULL;
 
 -- name: finish
 UPDATE event_consumption_log l
