@@ -22,6 +22,8 @@ from streams_app.systems.requests.agents import TOPICS
 from streams_app.topics import EVENT_TOPICS, changelog_topic
 
 TOPIC_NAMES = [topic.name for topic in (*TOPICS, *EVENT_TOPICS)]
+#: Those whose records are decided about; an event has its effect whatever the rules say today.
+SHADOWED = [topic.name for topic in TOPICS]
 
 
 @click.command("replay")
@@ -49,6 +51,8 @@ async def replay_command(topics: tuple[str, ...], shadow: bool, yes: bool, as_js
     done, or with --shadow no difference; 1: refused, or differences; 2: wrong usage.
     """
     target, partitions = _target(options), _partitions(options["partitions"])
+    if shadow and (others := set(topics) - set(SHADOWED)):
+        raise click.UsageError(f"--shadow decides again, and nothing is decided about {', '.join(sorted(others))}")
     if as_json and not (yes or shadow):
         raise click.UsageError("--json asks nothing: add --yes")
     settings = load_settings()
@@ -56,7 +60,8 @@ async def replay_command(topics: tuple[str, ...], shadow: bool, yes: bool, as_js
     if not shadow:
         _refuse_while_active(await group.members(), settings)
     try:
-        moves = plan(await group.places(topics or TOPIC_NAMES, partitions, target.time), target)
+        names = topics or (SHADOWED if shadow else TOPIC_NAMES)
+        moves = plan(await group.places(names, partitions, target.time), target)
     except ReplayError as error:
         raise StartError(str(error)) from None
     if shadow:

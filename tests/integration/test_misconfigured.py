@@ -97,14 +97,15 @@ def only_reading(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def full_disk(stack: Stack) -> Iterator[None]:
-    """Every event that would be written meets what a full disk says."""
+    """Every event that would be written meets what a full disk says, and so does what relays write all the time."""
     server = stack.databases[REGION]
     with server.connect("streams") as connection:
         connection.execute(
             "CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             "RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$"
         )
-        connection.execute("CREATE TRIGGER no_space BEFORE INSERT ON request_event_log EXECUTE FUNCTION no_space()")
+        for table in ("request_event_log", "event_relay"):
+            connection.execute(f"CREATE TRIGGER no_space BEFORE INSERT ON {table} EXECUTE FUNCTION no_space()".encode())
     try:
         yield
     finally:
