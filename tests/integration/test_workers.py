@@ -27,8 +27,8 @@ from tests.integration.data import head, insert_account, insert_request, log_row
 pytestmark = pytest.mark.stack
 
 REQUESTS = 240
-# Three topics of changes, and one of parked records for each of three regions.
-ALL_PARTITIONS = 6 * 24
+# Three topics of changes, one of events, and for each of three regions one of parked changes and one of parked events.
+ALL_PARTITIONS = 10 * 24
 
 
 def generate(application: Application, seed: str, requests: int = REQUESTS) -> subprocess.Popen[str]:
