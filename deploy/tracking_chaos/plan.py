@@ -32,7 +32,7 @@ class Size:
     members: int
 
 
-SHORT = Size(events=3_000, kills=5, stops=1, seconds=14, relays=2, members=1)
+SHORT = Size(events=3_000, kills=6, stops=2, seconds=14, relays=2, members=1)
 FULL = Size(events=100_000, kills=50, stops=10, seconds=300, relays=2, members=2)
 
 

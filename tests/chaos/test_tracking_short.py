@@ -29,7 +29,7 @@ def test_kills_lose_double_and_disorder_no_event(stack: Stack, fresh_settings: S
         check=False,
     )
     expected = (
-        r"TRACKING CHAOS OK events=3\d\d\d kills=5 stops=1 published=(\d+) processed=(\d+) lost=0 duplicated=0 "
+        r"TRACKING CHAOS OK events=3\d\d\d kills=6 stops=2 published=(\d+) processed=(\d+) lost=0 duplicated=0 "
         r"out_of_order=0 repeated=\d+ seconds=\d+"
     )
     found = re.fullmatch(expected, done.stdout.splitlines()[-1])
