@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -22,8 +21,6 @@ from aiokafka.errors import (
 
 from streams_app.kafka.producer import pace
 from streams_app.systems.tracking.ports import OutgoingRecord, Placed, Refused
-
-logger = logging.getLogger(__name__)
 
 # What the broker says of a record or its topic, and will say again.
 _REFUSALS = (
@@ -75,9 +72,7 @@ class EventSender:
             numbered = [(place, event) for place, event in enumerate(events) if event.topic == topic]
             partitions = await self._partitions(producer, topic)
             if not partitions:
-                refused = Refused(
-                    f"there is no topic {topic}: `topics --create`, or mend the publisher", permanent=True
-                )
+                refused = self._no_topic(topic)
                 for place, _ in numbered:
                     answers[place] = refused
                 continue

@@ -22,7 +22,7 @@ from streams_app.delivery.ports import Outcome, Rejection
 from streams_app.delivery.retry import until_done
 from streams_app.errors import FailureClass, FencedError, RegionUnavailableError, classify
 from streams_app.settings import Settings
-from streams_app.systems.tracking.consumption import Claim, ConsumptionLog, Incoming
+from streams_app.systems.tracking.consumption import Claim, ConsumptionLog, Incoming, count_processed
 
 #: Makes the effects of events that nobody processed before, in the transaction of the connection.
 Work: TypeAlias = Callable[[Connection, str, Sequence[Incoming]], Awaitable[None]]
@@ -105,7 +105,7 @@ class TrackedConsumer:
             give_up_on=(RegionUnavailableError, FencedError),
             budget=RETRY_BUDGET,
         )
-        self._count(claim)
+        count_processed(self.system, claim.fresh)
         fresh = {event.event_id for event in claim.fresh}
         known = [change for change in first if _event(change).event_id not in fresh]
         return await self._outcome(route, known, again)
@@ -164,12 +164,6 @@ class TrackedConsumer:
                 tries += 1
                 metrics.TRACKING_RETRIED.labels("consumed", self.system, event.topic).inc()
                 await asyncio.sleep(FAILED.pause(tries, random.random()))  # noqa: S311 (spread, not secrecy)
-
-    def _count(self, claim: Claim) -> None:
-        for topic in {event.topic for event in claim.fresh}:
-            count = sum(event.topic == topic for event in claim.fresh)
-            metrics.TRACKING_CONSUMED.labels(self.system, topic).inc(count)
-            metrics.TRACKING_PROCESSED.labels(self.system, topic).inc(count)
 
 
 def _event(change: Change) -> Incoming:

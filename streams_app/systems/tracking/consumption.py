@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from streams_app import metrics
 from streams_app.databases import Databases, Statements
 from streams_app.databases.arrays import numbers, texts
 from streams_app.databases.connecting import Connection
@@ -179,3 +181,10 @@ class ConsumptionLog:
 def _places(created: list[datetime]) -> dict[str, Any]:
     # The bounds say which days a statement need look at.
     return {"created": created, "oldest": min(created), "newest": max(created)}
+
+
+def count_processed(system: str, events: Sequence[Incoming]) -> None:
+    """Count events of a system whose effect is committed, by topic."""
+    for topic, count in Counter(event.topic for event in events).items():
+        metrics.TRACKING_CONSUMED.labels(system, topic).inc(count)
+        metrics.TRACKING_PROCESSED.labels(system, topic).inc(count)

@@ -17,7 +17,7 @@ from streams_app.delivery.ports import Handler, Outcome, Rejection
 from streams_app.delivery.retry import until_done
 from streams_app.errors import FencedError, RegionUnavailableError
 from streams_app.settings import TrackingSettings
-from streams_app.systems.tracking.consumption import ConsumptionLog, Incoming
+from streams_app.systems.tracking.consumption import ConsumptionLog, Incoming, count_processed
 
 
 class ObservedHandler:
@@ -77,10 +77,7 @@ class ObservedHandler:
 
         await self._until_done(route, lambda: in_transaction(self._databases, route, write))
         metrics.TRACKING_PROCESSING_SECONDS.labels(self.system).observe(seconds)
-        for topic in {event.topic for event in events}:
-            count = sum(event.topic == topic for event in events)
-            metrics.TRACKING_CONSUMED.labels(self.system, topic).inc(count)
-            metrics.TRACKING_PROCESSED.labels(self.system, topic).inc(count)
+        count_processed(self.system, events)
 
     async def _until_done(self, route: str, operation: Callable[[], Awaitable[None]]) -> None:
         await until_done(
