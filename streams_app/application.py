@@ -7,7 +7,7 @@ import logging
 import click
 from faust.cli.base import cli as faust_cli
 
-from streams_app import tracked
+from streams_app import traced, tracked
 from streams_app.advice import explain, is_misconfigured
 from streams_app.background import announce_to_prometheus, repeating, watchdog
 from streams_app.commands import dead_letters, replay
@@ -38,7 +38,7 @@ from streams_app.systems.tracking import commands as tracking_commands
 from streams_app.systems.tracking import resend_commands
 from streams_app.systems.tracking.observer import ObservedHandler
 from streams_app.systems.tracking.publisher import TrackedPublisher
-from streams_app.topics import REQUEST_DEAD_LETTERS, parked_topic
+from streams_app.topics import DEAD_LETTERS, parked_topic
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,26 @@ def create_app(settings: Settings) -> StreamsApp:
     app.conf.logging_config = logging_config(settings.log_format)
     databases = Databases(settings)
     book = load_workflows(settings.workflows).scaled(settings.deadline_scale)
+    tables: dict[str, ChangelogVersionTable] = {}
+    letters = TopicDeadLetterSink(app, DEAD_LETTERS)
+    if "requests" in settings.systems:
+        tables = _add_requests(app, settings, databases, book, letters)
+    if "trace_store" in settings.systems:
+        traced.add_trace_store(app, settings, databases, letters)
+    observer = Observer(app, databases, tables, settings.stall_timeout)
+    add_pages(app, observer)
+    app.before_start.append(lambda: _check(settings, databases, book))
+    app.after_stop.append(databases.close)
+    if settings.prometheus.targets_file is not None:
+        announce_to_prometheus(app, settings.prometheus.targets_file)
+    app.task(watchdog(app, observer, settings.stall_timeout))
+    return app
+
+
+def _add_requests(
+    app: StreamsApp, settings: Settings, databases: Databases, book: WorkflowBook, letters: TopicDeadLetterSink
+) -> dict[str, ChangelogVersionTable]:
+    """Declare what drives requests, tells of their ends, and keeps the logs of events; returns the tables."""
     store = Store(databases, TrackedPublisher(SYSTEM, settings))
     orchestrator = Orchestrator(store, databases.regions, book)
     versions = ChangelogVersionTable(app, "requests-versions", settings)
@@ -62,25 +82,17 @@ def create_app(settings: Settings) -> StreamsApp:
         settings.tracking,
     )
     parking = TopicParkingLot(app, {name: parked_topic(name) for name in settings.regions}, databases.is_down)
-    letters = TopicDeadLetterSink(app, REQUEST_DEAD_LETTERS)
     processors = [BatchProcessor(handler, versions, letters, parking) for _ in range(settings.lanes)]
     app.batch_agent("requests", TOPICS, processors, settings)
     parking.drain_into(lambda: BatchProcessor(handler, versions, letters), settings)
     tracked.add_notices(app, settings, databases, letters)
     tracked.add_relays(app, settings, databases)
     tracked.add_care(app, settings, databases)
-    observer = Observer(app, databases, {"requests-versions": versions}, settings.stall_timeout)
-    add_pages(app, observer)
-    app.before_start.append(lambda: _check(settings, databases, book))
-    app.after_stop.append(databases.close)
-    if settings.prometheus.targets_file is not None:
-        announce_to_prometheus(app, settings.prometheus.targets_file)
-    app.task(watchdog(app, observer, settings.stall_timeout))
     for region in databases.regions.names:
         sweeper = Sweeper(store, orchestrator, book, region)
         app.task(repeating(app, sweeper.sweep, region, settings.sweep_interval))
         app.task(repeating(app, sweeper.resume, region, RESUME_INTERVAL))
-    return app
+    return {"requests-versions": versions}
 
 
 async def _check(settings: Settings, databases: Databases, book: WorkflowBook) -> None:

@@ -68,3 +68,13 @@ def repeating(app: StreamsApp, call: Callable[[], Awaitable[object]], region: st
 
     repeat.__name__ = name
     return repeat
+
+
+def named(name: str, call: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:
+    """`call` under a name: what `repeating` calls it in the log."""
+
+    async def run() -> object:
+        return await call()
+
+    run.__name__ = name
+    return run

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -22,7 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streams_app.errors import SettingsError
 
@@ -59,6 +59,8 @@ class DatabaseSettings(BaseModel):
     pool_lifetime: float = Field(
         600.0, gt=0, description="seconds a connection lives, less up to 5 % at random; moves clients to new poolers"
     )
+    breaker_after: float = Field(3.0, gt=0, description="seconds of failures after which a region is taken to be down")
+    breaker_probe: float = Field(1.0, gt=0, description="seconds between attempts at a region that is down")
     region_timeout: float = Field(10.0, gt=0, description="seconds one unit of work in a region may take in all")
     retry_timeout: float = Field(
         5.0, ge=0, description="seconds in which a transaction that met a conflict is made again as a whole"
@@ -149,6 +151,36 @@ class TrackingSettings(BaseModel):
         return self.topics.get(topic, self.consumption)
 
 
+class TraceSettings(BaseModel):
+    """The store of code generation sessions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_payload_bytes: int = Field(1_048_576, ge=1024, description="a longer event is a dead letter")
+    clock_tolerance: float = Field(3600.0, ge=0, description="seconds that an event's time may be in the future")
+    retention_days: int = Field(90, ge=1, le=3650, description="older months are dropped by `traces prune`")
+    months_ahead: int = Field(3, ge=1, le=24, description="partitions made ahead, in months")
+    refresh_interval: float = Field(10.0, gt=0, description="seconds between refreshes of the sessions' figures")
+    pool_min: int = Field(2, ge=0, description="connections per region kept open for those who look at traces")
+    pool_max: int = Field(20, ge=1, description="most of them; up to 50 for many dashboards")
+    token: SecretStr | None = Field(None, description="what callers of the worker's /traces/ pages must know")
+    token_file: Path | None = Field(None, description="a file that holds it; without either the pages are closed")
+
+    def secret(self) -> str | None:
+        """The token. Raises SettingsError when its file cannot be read."""
+        if self.token is not None or self.token_file is None:
+            return None if self.token is None else self.token.get_secret_value()
+        try:
+            return self.token_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(
+                f"trace_store.token_file={self.token_file}: cannot be read ({error.strerror})"
+            ) from error
+
+
+SystemName = Literal["requests", "trace_store"]
+
+
 class Settings(BaseSettings):
     """All settings of the application."""
 
@@ -159,6 +191,11 @@ class Settings(BaseSettings):
     app_id: str = Field("streams_app", pattern=r"^[A-Za-z0-9._-]+$", description="consumer group and changelog prefix")
     broker_url: str = Field("kafka://127.0.0.1:9092", pattern=r"^kafka://.+", description="bootstrap servers")
     connect_url: str | None = Field(None, description="Kafka Connect, for its health only")
+    systems: Annotated[tuple[SystemName, ...], NoDecode] = Field(
+        ("requests", "trace_store"),
+        min_length=1,
+        description="what workers run, the same for all of an app_id; in the environment with commas between",
+    )
     topic_partitions: int = Field(24, ge=1, description="partitions of every keyed topic; a changelog has as many")
     topic_replication: int = Field(1, ge=1, description="replicas of every topic; 3 in production")
     instance_id: str | None = Field(
@@ -194,6 +231,12 @@ class Settings(BaseSettings):
     central_region: str | None = Field(None, description="the region of that one, when routing is centralized")
     prometheus: PrometheusSettings = PrometheusSettings()
     tracking: TrackingSettings = TrackingSettings()
+    trace_store: TraceSettings = TraceSettings()
+
+    @field_validator("systems", mode="before")
+    @classmethod
+    def _by_commas(cls, value: object) -> object:
+        return tuple(value.split(",")) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _regions_cover_localities(self) -> Settings:

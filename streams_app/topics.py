@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from streams_app.systems.trace_store.schemas import KINDS
+
 KEYED = 0  # stands for Settings.topic_partitions
 
 # Long enough for a replay of a week; the databases keep the truth for ever.
@@ -26,17 +28,31 @@ REQUEST_SIGNALS = TopicSpec("acct-mgmt.request-signals", "request_id")
 #: How requests ended: events of ours, in place of changes.
 REQUEST_OUTCOMES = TopicSpec("acct-mgmt.request-outcomes", "request_id")
 # A dead letter holds the raw message and headers about it: it must fit where the original fitted.
-REQUEST_DEAD_LETTERS = TopicSpec(
-    "acct-mgmt.dead-letters", "the key of the original", config={"retention.ms": "-1", "max.message.bytes": "2097152"}
+DEAD_LETTERS = TopicSpec(
+    "acct-mgmt.dead-letters", "the key of the original", config={"retention.ms": "-1", "max.message.bytes": "9437184"}
 )
 # What people did with dead letters: never removed, in one order. A corrected value is a third longer in here.
 DEAD_LETTER_AUDIT = TopicSpec(
-    "acct-mgmt.dead-letter-audit", "the id of the letter", 1, {"retention.ms": "-1", "max.message.bytes": "4194304"}
+    "acct-mgmt.dead-letter-audit", "the id of the letter", 1, {"retention.ms": "-1", "max.message.bytes": "13631488"}
 )
 
-ALL_TOPICS = (NEW_REQUESTS, REQUEST_STATUS, REQUEST_SIGNALS, REQUEST_OUTCOMES, REQUEST_DEAD_LETTERS, DEAD_LETTER_AUDIT)
+REQUEST_TOPICS = (NEW_REQUESTS, REQUEST_STATUS, REQUEST_SIGNALS, REQUEST_OUTCOMES)
 #: Topics that the tracked publisher fills.
 EVENT_TOPICS = (REQUEST_OUTCOMES,)
+
+# Fewer than those of the requests: there are thirteen of them.
+_TRACE_PARTITIONS = 6
+#: The events of code generation (seed 002). What a session has to say may be long.
+TRACE_TOPICS = tuple(
+    TopicSpec(name, "session_id", _TRACE_PARTITIONS, {"retention.ms": _WEEK_MS, "max.message.bytes": "8388608"})
+    for name in KINDS
+)
+
+
+def parked_traces_topic(region: str) -> TopicSpec:
+    """Where the events of code generation wait while their region is down."""
+    config = {"retention.ms": _WEEK_MS, "max.message.bytes": "9437184"}
+    return TopicSpec(f"omninode_codegen_parked.{region}", "session_id", _TRACE_PARTITIONS, config)
 
 
 def heartbeat_topic(region: str) -> TopicSpec:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
-from streams_app.background import repeating
+from streams_app.background import named, repeating
 from streams_app.databases import Databases
 from streams_app.delivery.batches import BatchProcessor
 from streams_app.delivery.events import NoVersions
@@ -25,7 +24,7 @@ from streams_app.systems.tracking.consumer import TrackedConsumer
 from streams_app.systems.tracking.days import ensure_days
 from streams_app.systems.tracking.figures import refresh
 from streams_app.systems.tracking.relay import Relay
-from streams_app.topics import EVENT_TOPICS, REQUEST_DEAD_LETTERS, REQUEST_OUTCOMES, parked_notices_topic
+from streams_app.topics import DEAD_LETTERS, EVENT_TOPICS, REQUEST_OUTCOMES, parked_notices_topic
 
 # Seconds between looks at the days ahead, and at what waits; each worker does both for every region.
 DAYS_INTERVAL = 3600.0
@@ -63,7 +62,7 @@ async def relay_all(settings: Settings, databases: Databases) -> None:
         for region in settings.regions:
             # One sender a region: a region's round never waits for another's.
             sender = await stack.enter_async_context(EventSender(servers))
-            letters = SentDeadLetters(sender, REQUEST_DEAD_LETTERS)
+            letters = SentDeadLetters(sender, DEAD_LETTERS)
             group.create_task(Relay(databases, region, sender, letters, settings.tracking).run())
 
 
@@ -72,13 +71,5 @@ def add_care(app: StreamsApp, settings: Settings, databases: Databases) -> None:
     for region in databases.regions.names:
         days = partial(ensure_days, databases, region, settings.tracking.days_ahead)
         gauges = partial(refresh, databases, region, settings.tracking)
-        app.task(repeating(app, _named("days", days), region, DAYS_INTERVAL))
-        app.task(repeating(app, _named("gauges", gauges), region, GAUGES_INTERVAL))
-
-
-def _named(name: str, call: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:
-    async def run() -> object:
-        return await call()
-
-    run.__name__ = name
-    return run
+        app.task(repeating(app, named("days", days), region, DAYS_INTERVAL))
+        app.task(repeating(app, named("gauges", gauges), region, GAUGES_INTERVAL))

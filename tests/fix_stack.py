@@ -30,6 +30,8 @@ APPLICATION_SETTINGS = {
     "STREAMS_DEADLINE_SCALE": "0.00005",
     "STREAMS_SESSION_TIMEOUT": "6",
     "STREAMS_SWEEP_INTERVAL": "1",
+    # Workers of tests run what the test is about.
+    "STREAMS_SYSTEMS": "requests",
 }
 
 

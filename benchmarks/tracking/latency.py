@@ -16,7 +16,7 @@ from streams_app.kafka.event_sender import EventSender
 from streams_app.kafka.reading import reader
 from streams_app.systems.tracking.publisher import TrackedPublisher
 from streams_app.systems.tracking.relay import Relay
-from streams_app.topics import REQUEST_DEAD_LETTERS
+from streams_app.topics import DEAD_LETTERS
 
 WAYS = ("relay", "debezium")
 # Events a second: far from what either can carry.
@@ -77,7 +77,7 @@ async def _carried(place: Place, databases: Databases, way: str) -> AsyncIterato
             await asyncio.to_thread(place.stack.connect.remove, _CONNECTOR)
         return
     async with EventSender(place.servers) as sender:
-        letters = SentDeadLetters(sender, REQUEST_DEAD_LETTERS)
+        letters = SentDeadLetters(sender, DEAD_LETTERS)
         relaying = asyncio.create_task(Relay(databases, REGION, sender, letters, place.settings.tracking).run())
         try:
             yield

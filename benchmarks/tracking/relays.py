@@ -14,7 +14,7 @@ from streams_app.kafka.dead_letters import SentDeadLetters
 from streams_app.kafka.event_sender import EventSender
 from streams_app.systems.tracking.ports import OutgoingRecord
 from streams_app.systems.tracking.relay import Relay
-from streams_app.topics import REQUEST_DEAD_LETTERS
+from streams_app.topics import DEAD_LETTERS
 
 Contestant = Callable[[Place, Databases, str], Awaitable[None]]
 
@@ -22,7 +22,7 @@ Contestant = Callable[[Place, Databases, str], Awaitable[None]]
 async def ours(place: Place, databases: Databases, topic: str) -> None:
     """The relay: takes, sends, writes down where every event is."""
     async with EventSender(place.servers) as sender:
-        letters = SentDeadLetters(sender, REQUEST_DEAD_LETTERS)
+        letters = SentDeadLetters(sender, DEAD_LETTERS)
         relay = Relay(databases, REGION, sender, letters, place.settings.tracking)
         while await relay.round():
             pass

@@ -19,7 +19,7 @@ from deploy.demo.run import APPLICATION
 from deploy.local.layout import PROJECT
 from streams_app.kafka.admin import bootstrap_servers
 from streams_app.settings import Settings
-from streams_app.topics import REQUEST_DEAD_LETTERS
+from streams_app.topics import DEAD_LETTERS
 
 INTERVAL = 0.1
 # Seconds without any progress after which it is a hang.
@@ -75,7 +75,7 @@ def dead_letters(settings: Settings) -> int:
 async def _records(settings: Settings) -> int:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers(settings.broker_url))
     async with consumer:
-        places = [TopicPartition(REQUEST_DEAD_LETTERS.name, n) for n in range(settings.topic_partitions)]
+        places = [TopicPartition(DEAD_LETTERS.name, n) for n in range(settings.topic_partitions)]
         first, last = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
         return sum(last[place] - first[place] for place in places)
 

@@ -19,7 +19,7 @@ from streams_app.errors import StartError
 from streams_app.kafka.letter_store import LetterWriter, read_cases
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.agents import TOPICS
-from streams_app.topics import EVENT_TOPICS
+from streams_app.topics import EVENT_TOPICS, TRACE_TOPICS
 
 F = TypeVar("F", bound=Callable[..., Any])
 actor_option = click.option("--actor", default=getpass.getuser, help="Who does it.  [default: your user name]")
@@ -234,7 +234,7 @@ def _edited(case: Case) -> bytes:
 
 
 def _origins() -> frozenset[str]:
-    return frozenset(topic.name for topic in (*TOPICS, *EVENT_TOPICS))
+    return frozenset(topic.name for topic in (*TOPICS, *EVENT_TOPICS, *TRACE_TOPICS))
 
 
 async def _read(settings: Settings) -> dict[str, Case]:

@@ -19,9 +19,14 @@ from streams_app.kafka.group import ConsumerGroup, Member
 from streams_app.kafka.recovery import make_void
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.agents import TOPICS
-from streams_app.topics import EVENT_TOPICS, changelog_topic
+from streams_app.topics import EVENT_TOPICS, TRACE_TOPICS, changelog_topic
 
-TOPIC_NAMES = [topic.name for topic in (*TOPICS, *EVENT_TOPICS)]
+#: What workers read, by system.
+BY_SYSTEM = {
+    "requests": [topic.name for topic in (*TOPICS, *EVENT_TOPICS)],
+    "trace_store": [topic.name for topic in TRACE_TOPICS],
+}
+TOPIC_NAMES = [name for names in BY_SYSTEM.values() for name in names]
 #: Those whose records are decided about; an event has its effect whatever the rules say today.
 SHADOWED = [topic.name for topic in TOPICS]
 
@@ -60,7 +65,8 @@ async def replay_command(topics: tuple[str, ...], shadow: bool, yes: bool, as_js
     if not shadow:
         _refuse_while_active(await group.members(), settings)
     try:
-        names = topics or (SHADOWED if shadow else TOPIC_NAMES)
+        read = [name for system in settings.systems for name in BY_SYSTEM[system]]
+        names = topics or (SHADOWED if shadow else read)
         moves = plan(await group.places(names, partitions, target.time), target)
     except ReplayError as error:
         raise StartError(str(error)) from None

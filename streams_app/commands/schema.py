@@ -16,26 +16,33 @@ from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.static import write_static_tables
 from streams_app.systems.requests.workflow import load_workflows
 from streams_app.topics import (
-    ALL_TOPICS,
+    DEAD_LETTER_AUDIT,
+    DEAD_LETTERS,
+    REQUEST_TOPICS,
+    TRACE_TOPICS,
     TopicSpec,
     changelog_topic,
     heartbeat_topic,
     parked_notices_topic,
     parked_topic,
+    parked_traces_topic,
 )
 
 TABLES_SQL = Path(__file__).resolve().parents[2] / "tables_sql"
-SYSTEMS = ["delivery", "tracking", "requests"]
+SYSTEMS = ["delivery", "tracking", "requests", "trace_store"]
 TABLES = ["requests-versions"]
 
 
 def all_topics(settings: Settings) -> list[TopicSpec]:
     """Every topic the application needs: its own, its changelogs, the connectors' heartbeats."""
-    changelogs = [changelog_topic(settings.app_id, table) for table in TABLES]
-    regional = [
-        make(region) for make in (parked_topic, parked_notices_topic, heartbeat_topic) for region in settings.regions
-    ]
-    return [*ALL_TOPICS, *changelogs, *regional]
+    topics = [DEAD_LETTERS, DEAD_LETTER_AUDIT]
+    if "requests" in settings.systems:
+        topics += [*REQUEST_TOPICS, *(changelog_topic(settings.app_id, table) for table in TABLES)]
+        makers = parked_topic, parked_notices_topic, heartbeat_topic
+        topics += [make(region) for make in makers for region in settings.regions]
+    if "trace_store" in settings.systems:
+        topics += [*TRACE_TOPICS, *(parked_traces_topic(region) for region in settings.regions)]
+    return topics
 
 
 def schema_files(settings: Settings) -> list[Migration]:

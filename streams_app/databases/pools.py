@@ -87,9 +87,10 @@ class Databases:
     def __init__(self, settings: Settings, role: Role = "app") -> None:
         self.regions = Regions({name: region.localities for name, region in settings.regions.items()})
         self.settings = settings.database
-        self._breakers = {name: Breaker() for name in settings.regions}
+        after, probe = self.settings.breaker_after, self.settings.breaker_probe
+        self._breakers = {name: Breaker(after, probe) for name in settings.regions}
         # A server that only reads, or whose disk is full, answers every read: its transactions are counted apart.
-        self._writes = {name: Breaker() for name in settings.regions}
+        self._writes = {name: Breaker(after, probe) for name in settings.regions}
         places = {name: settings.pooler_of(name, role) for name in settings.regions}
         first = {place: name for name, place in reversed(places.items())}
         #: By the first region that uses it.

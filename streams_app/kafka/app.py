@@ -143,7 +143,8 @@ def create_faust_app(settings: Settings) -> StreamsApp:
         topic_partitions=settings.topic_partitions,
         producer_linger=0.02,
         producer_max_batch_size=262_144,
-        producer_max_request_size=2_000_000,
+        # A dead letter is as long as the longest record, and headers.
+        producer_max_request_size=9_437_184,
         web_bind=settings.web_host,
         web_port=settings.web_port,
         web_router_enabled=False,

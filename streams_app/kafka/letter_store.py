@@ -24,9 +24,9 @@ from streams_app.errors import StartError
 from streams_app.kafka.admin import bootstrap_servers
 from streams_app.kafka.reading import connected, partition_counts, reader, records_between, whole_topics
 from streams_app.settings import Settings
-from streams_app.topics import DEAD_LETTER_AUDIT, REQUEST_DEAD_LETTERS
+from streams_app.topics import DEAD_LETTER_AUDIT, DEAD_LETTERS
 
-_LETTERS, _AUDIT = REQUEST_DEAD_LETTERS.name, DEAD_LETTER_AUDIT.name
+_LETTERS, _AUDIT = DEAD_LETTERS.name, DEAD_LETTER_AUDIT.name
 # Letters in one transaction: it must end before the broker gives it up after a minute.
 _AT_ONCE: Final = 500
 
@@ -67,7 +67,7 @@ class LetterWriter:
         self._producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap_servers(settings.broker_url),
             transactional_id=f"{settings.app_id}-dead-letters",
-            max_request_size=4_000_000,
+            max_request_size=13_631_488,
         )
 
     async def __aenter__(self) -> LetterWriter:

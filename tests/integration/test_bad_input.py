@@ -15,7 +15,7 @@ from deploy.local.scraped import total_of
 from streams_app.changefeed.partitions import murmur2_partition
 from streams_app.kafka.admin import bootstrap_servers
 from streams_app.systems.requests.model import RequestType, Status
-from streams_app.topics import NEW_REQUESTS, REQUEST_DEAD_LETTERS, REQUEST_SIGNALS, REQUEST_STATUS
+from streams_app.topics import DEAD_LETTERS, NEW_REQUESTS, REQUEST_SIGNALS, REQUEST_STATUS
 from tests.fix_stack import eventually
 from tests.integration.data import head, insert_account, insert_request, last_event
 
@@ -85,7 +85,7 @@ async def test_every_bad_message_is_a_dead_letter_and_good_requests_around_it_co
     async with (
         AIOKafkaProducer(bootstrap_servers=bootstrap_servers(settings.broker_url)) as producer,
         AIOKafkaConsumer(
-            REQUEST_DEAD_LETTERS.name,
+            DEAD_LETTERS.name,
             bootstrap_servers=bootstrap_servers(settings.broker_url),
             auto_offset_reset="earliest",
         ) as consumer,

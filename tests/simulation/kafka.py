@@ -12,7 +12,7 @@ from faust.types import TP
 from streams_app.changefeed import Record
 from streams_app.delivery.ports import DeadLetter, Mark
 from streams_app.kafka.parking import unwrapped
-from streams_app.topics import REQUEST_DEAD_LETTERS, TopicSpec, parked_topic
+from streams_app.topics import DEAD_LETTERS, TopicSpec, parked_topic
 from tests.simulation.base import Server, Simulation
 
 SESSION_TIMEOUT = 3.0
@@ -264,7 +264,7 @@ class DeadLetters:
         sent = list(letters)
         try:
             await self._producer.store(
-                REQUEST_DEAD_LETTERS.name, "dead_letters", lambda: self._broker.dead_letters.extend(sent)
+                DEAD_LETTERS.name, "dead_letters", lambda: self._broker.dead_letters.extend(sent)
             )
         except KafkaConnectionError as error:
             raise ConnectionError(str(error)) from error

@@ -1,0 +1,107 @@
+"""Writes events, a few statements per batch; and keeps the figures of sessions up to date, apart from that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from streams_app.databases import Databases, Statements
+from streams_app.databases.arrays import numbers, texts
+from streams_app.databases.connecting import Connection
+from streams_app.databases.transactions import in_transaction
+from streams_app.systems.trace_store.model import NewEvent
+
+SQL = Statements(Path(__file__).with_name("store.sql"))
+
+# Marks of sessions that one refresh takes: its transaction is short, and the next one follows at once.
+REFRESH_MARKS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of events: the ids of those that were not there, and the places, in what was given, of those whose
+    id stands for another payload."""
+
+    new: set[str]
+    others: set[int]
+
+
+class TraceWriter:
+    """Writes to event_logs. Every method raises what psycopg raises."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+
+    async def add(self, region: str, events: Sequence[NewEvent]) -> Added:
+        """Write events that are not there; may be done again."""
+        arguments = _arguments(region, events)
+
+        async def add(connection: Connection) -> Added:
+            rows = await (await connection.execute(SQL["add"], arguments)).fetchall()
+            new = {event_id for (event_id,) in rows}
+            others: set[int] = set()
+            if len(new) < len(events):
+                others = await self._others(connection, region, events)
+            sessions = {event.session_id for event in events if event.event_id in new}
+            if sessions:
+                await connection.execute(SQL["touch"], {"region": region, "sessions": list(sessions)})
+            return Added(new, others)
+
+        return await in_transaction(self._databases, region, add)
+
+    async def _others(self, connection: Connection, region: str, events: Sequence[NewEvent]) -> set[int]:
+        times = [datetime.fromisoformat(event.timestamp) for event in events]
+        arguments = {
+            "region": region,
+            "numbers": numbers(range(len(events))),
+            "event_ids": texts([event.event_id for event in events]),
+            "times": texts([event.timestamp for event in events]),
+            "payloads": texts([event.payload for event in events]),
+            # Known months keep the statement from planning for all of them.
+            "since": min(times),
+            "until": max(times),
+        }
+        rows = await (await connection.execute(SQL["others"], arguments)).fetchall()
+        return {number for (number,) in rows}
+
+    async def refresh(self, region: str) -> int:
+        """Work out the figures of sessions that have new events; returns how many sessions those were.
+
+        None while another worker does it. Nobody who reads or writes events waits for it.
+        """
+
+        async def refresh(connection: Connection) -> int:
+            where: dict[str, Any] = {"region": region}
+            await connection.execute(SQL["prepare_refresh"], where)
+            if not await (await connection.execute(SQL["lock_refresh"], where)).fetchall():
+                return 0
+            rows = await (await connection.execute(SQL["take_touched"], where | {"limit": REFRESH_MARKS})).fetchall()
+            sessions = {session for (session,) in rows}
+            if sessions:
+                await connection.execute(SQL["refresh"], where | {"sessions": list(sessions)})
+            return len(sessions)
+
+        total = 0
+        while done := await in_transaction(self._databases, region, refresh):
+            total += done
+        return total
+
+
+def _arguments(region: str, events: Sequence[NewEvent]) -> dict[str, Any]:
+    return {
+        "region": region,
+        "event_ids": texts([event.event_id for event in events]),
+        "sessions": texts([event.session_id for event in events]),
+        "correlations": texts([event.correlation_id for event in events]),
+        "parents": texts([event.parent_correlation_id for event in events]),
+        "types": texts([event.event_type for event in events]),
+        "topics": texts([event.topic for event in events]),
+        "times": texts([event.timestamp for event in events]),
+        "statuses": texts([event.status for event in events]),
+        "milliseconds": [event.processing_time_ms for event in events],
+        "payloads": texts([event.payload for event in events]),
+        "metadata": texts([event.metadata for event in events]),
+    }

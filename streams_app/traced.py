@@ -1,0 +1,41 @@
+"""How the trace store is wired into a worker: what ingests, what keeps figures and months up to date, what answers."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from streams_app.background import named, repeating
+from streams_app.databases import Databases
+from streams_app.delivery.batches import BatchProcessor
+from streams_app.delivery.events import NoVersions
+from streams_app.delivery.ports import DeadLetterSink
+from streams_app.kafka.app import StreamsApp
+from streams_app.kafka.parking import TopicParkingLot
+from streams_app.settings import Settings
+from streams_app.systems.trace_store.agents import SYSTEM, TraceHandler
+from streams_app.systems.trace_store.months import ensure_months
+from streams_app.systems.trace_store.store import TraceWriter
+from streams_app.topics import TRACE_TOPICS, parked_traces_topic
+
+# Seconds between looks at the months ahead, in every region.
+MONTHS_INTERVAL = 3600.0
+
+
+def add_trace_store(app: StreamsApp, settings: Settings, databases: Databases, letters: DeadLetterSink) -> None:
+    """Declare the agents that store the events of code generation, and what keeps the store in order."""
+    writer = TraceWriter(databases)
+
+    async def add_months(region: str) -> object:
+        return await ensure_months(databases, region, settings.trace_store)
+
+    handler = TraceHandler(writer, databases.regions, settings.trace_store, add_months)
+    topics = {name: parked_traces_topic(name) for name in settings.regions}
+    parking = TopicParkingLot(app, topics, databases.is_down)
+    processors = [BatchProcessor(handler, NoVersions(), letters, parking) for _ in range(settings.lanes)]
+    app.batch_agent(SYSTEM, TRACE_TOPICS, processors, settings)
+    parking.drain_into(lambda: BatchProcessor(handler, NoVersions(), letters), settings)
+    for region in databases.regions.names:
+        months = named("months", partial(add_months, region))
+        figures = named("session figures", partial(writer.refresh, region))
+        app.task(repeating(app, months, region, MONTHS_INTERVAL))
+        app.task(repeating(app, figures, region, settings.trace_store.refresh_interval))
