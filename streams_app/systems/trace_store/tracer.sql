@@ -1,24 +1,38 @@
 -- name: trace
--- A page of a session, oldest first: the index is read backwards. A page ends early when it has held so many bytes, as
--- they lie in the table; the first event counts for nothing, so that every page has one.
-SELECT event_id, session_id, correlation_id, parent_correlation_id, event_type, topic, "timestamp", status,
-       processing_time_ms, payload, metadata
-  FROM event_logs
- WHERE region = %(region)s AND session_id = %(session)s AND "timestamp" >= %(since)s
- ORDER BY "timestamp", event_id
- LIMIT (SELECT %(limit)s::int8);
+-- A page of a session, oldest first: the index is read backwards. A page ends after the event that makes it reach so
+-- many bytes of payloads, as they lie in the table.
+-- A limit that the planner cannot know makes it take the first rows in the order of the index; of one that is as long as
+-- a session it thinks that sorting is cheaper.
+WITH page AS (
+    SELECT event_id, session_id, correlation_id, parent_correlation_id, event_type, topic, "timestamp", status,
+           processing_time_ms, payload, metadata
+      FROM event_logs
+     WHERE region = %(region)s AND session_id = %(session)s AND "timestamp" >= %(since)s
+     ORDER BY "timestamp", event_id
+     LIMIT (SELECT %(limit)s::int8)
+), measured AS (
+    SELECT page.*, sum(pg_column_size(payload)) OVER (ORDER BY "timestamp", event_id ROWS UNBOUNDED PRECEDING) AS held
+      FROM page
+)
+SELECT * FROM measured WHERE held - pg_column_size(payload) < %(bytes)s ORDER BY "timestamp", event_id;
 
 -- name: trace_after
-SELECT event_id, session_id, correlation_id, parent_correlation_id, event_type, topic, "timestamp", status,
-       processing_time_ms, payload, metadata
-  FROM event_logs
- WHERE region = %(region)s AND session_id = %(session)s AND "timestamp" >= %(since)s
-   AND ("timestamp", event_id) > (%(after_time)s, %(after_id)s)
- ORDER BY "timestamp", event_id
- LIMIT (SELECT %(limit)s::int8);
+WITH page AS (
+    SELECT event_id, session_id, correlation_id, parent_correlation_id, event_type, topic, "timestamp", status,
+           processing_time_ms, payload, metadata
+      FROM event_logs
+     WHERE region = %(region)s AND session_id = %(session)s AND "timestamp" >= %(since)s
+       AND ("timestamp", event_id) > (%(after_time)s, %(after_id)s)
+     ORDER BY "timestamp", event_id
+     LIMIT (SELECT %(limit)s::int8)
+), measured AS (
+    SELECT page.*, sum(pg_column_size(payload)) OVER (ORDER BY "timestamp", event_id ROWS UNBOUNDED PRECEDING) AS held
+      FROM page
+)
+SELECT * FROM measured WHERE held - pg_column_size(payload) < %(bytes)s ORDER BY "timestamp", event_id;
 
 -- name: extent
-SELECT count(*), min("timestamp"), max("timestamp")
+SELECT count(*), coalesce(min("timestamp"), %(since)s), coalesce(max("timestamp"), %(since)s)
   FROM event_logs
  WHERE region = %(region)s AND session_id = %(session)s AND "timestamp" >= %(since)s;
 
@@ -61,19 +75,3 @@ SELECT "timestamp", event_type, topic, status, correlation_id, processing_time_m
  WHERE region = %(region)s AND session_id = %(session)s
  ORDER BY "timestamp", event_id
  LIMIT (SELECT %(limit)s::int8);
-
--- name: exchanges
--- The events of some exchanges, oldest first.
-SELECT event_id, session_id, correlation_id, parent_correlation_id, event_type, topic, "timestamp", status,
-       processing_time_ms, payload, metadata
-  FROM event_logs
- WHERE region = %(region)s AND correlation_id = ANY(%(ids)s)
- ORDER BY "timestamp", event_id
- LIMIT %(limit)s;
-
--- name: followers
--- Which exchanges followed from some others.
-SELECT DISTINCT correlation_id
-  FROM event_logs
- WHERE region = %(region)s AND parent_correlation_id = ANY(%(ids)s) AND correlation_id IS NOT NULL
- LIMIT %(limit)s;
