@@ -34,6 +34,7 @@ from streams_app.systems.requests.static import check_static_tables
 from streams_app.systems.requests.store import Store
 from streams_app.systems.requests.sweeper import Sweeper
 from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
+from streams_app.systems.trace_store import commands as traces_commands
 from streams_app.systems.tracking import commands as tracking_commands
 from streams_app.systems.tracking import resend_commands
 from streams_app.systems.tracking.observer import ObservedHandler
@@ -123,6 +124,7 @@ COMMANDS: list[click.Command] = [
     *replay.COMMANDS,
     *requests_commands.COMMANDS,
     *tracking_commands.COMMANDS,
+    *traces_commands.COMMANDS,
 ]
 
 
