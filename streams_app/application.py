@@ -59,6 +59,7 @@ def create_app(settings: Settings) -> StreamsApp:
         tables = _add_requests(app, settings, databases, book, letters)
     if "trace_store" in settings.systems:
         traced.add_trace_store(app, settings, databases, letters)
+        traced.add_trace_pages(app, settings)
     observer = Observer(app, databases, tables, settings.stall_timeout)
     add_pages(app, observer)
     app.before_start.append(lambda: _check(settings, databases, book))
