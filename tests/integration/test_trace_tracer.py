@@ -90,7 +90,7 @@ async def test_a_page_ends_before_it_is_too_long(
     session, exchange = session_in(fresh_databases, EAST), uuid4()
     other = session_in(fresh_databases, WEST)
     text = '{{"of": "{}", "x": "{}"}}'
-    long = [new(session, n, "status", exchange, payload=text.format(exchange, str(n) * 600)) for n in range(10, 15)]
+    long = [new(session, n, "status", exchange, payload=text.format(exchange, str(n) * 300)) for n in range(10, 15)]
     short = [new(other, n, payload=text.format(exchange, "")) for n in range(10, 15)]
     await store(fresh_databases, [*long, *short])
     pages, after = [], None

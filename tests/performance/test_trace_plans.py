@@ -82,6 +82,7 @@ TWO_MONTHS = {**PAGE, "session": LONG, "since": NOW - timedelta(days=70)}
 AFTER = {"after_time": NOW - timedelta(days=20), "after_id": LONG}
 EVER = {**PAGE, "limit": 101, "since": search._BEGINNING, "until": search._END, "payload": None, "metadata": None}
 RARE = {"payload": '{"number": 170001}'}
+CORRELATION = "idx_event_logs_correlation_id"
 SESSION, PAYLOAD, METADATA = (
     "idx_event_logs_session_timestamp",
     "idx_event_logs_payload_gin",
