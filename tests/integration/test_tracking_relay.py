@@ -152,8 +152,8 @@ async def test_a_refusal_leaves_alone_what_others_have_on_their_way(fresh_settin
     large = OutgoingRecord(narrow, b"k", b"x" * 2000, ())
 
     async with EventSender(servers(fresh_settings)) as sender, asyncio.timeout(30):
-        for round_ in range(10):
-            mine = [OutgoingRecord(topic, b"%d" % n, b"%d" % round_, ()) for n in range(200)]
+        mine = [OutgoingRecord(topic, b"%d" % n, b"x" * 600, ()) for n in range(5000)]
+        for _ in range(3):
             answers, refused = await asyncio.gather(sender.send(mine), sender.send([large]))
             assert all(isinstance(answer, Placed) for answer in answers)
             assert [type(answer) for answer in refused] == [Refused]
