@@ -5,6 +5,11 @@ import pytest
 pytest_plugins = ["tests.fix_stack"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes figures comes last, when nothing else runs."""
+    items.sort(key=lambda item: "/performance/" in str(item.path))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Long calculations begin at once: most other tests leave the processors to wait."""
     if not session.config.option.collectonly:
