@@ -62,7 +62,7 @@ async def ensure_months(databases: Databases, region: str, settings: TraceSettin
         return []
 
     async def add(connection: Connection) -> list[str]:
-        arguments = {"days": settings.retention_days + 1, "ahead": settings.months_ahead}
+        arguments = {"days": settings.retention_days, "ahead": settings.months_ahead}
         cursor = await connection.execute(SQL["add_months"], arguments)
         return [name for (name,) in await cursor.fetchall()]
 
