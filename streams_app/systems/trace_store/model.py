@@ -221,3 +221,11 @@ class SessionSummary:
     p99_ms: float | None
     max_ms: int | None
     refreshed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Some sessions in order, and where the next page begins: None at the end."""
+
+    sessions: list[SessionSummary]
+    next: str | None = None
