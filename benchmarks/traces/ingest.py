@@ -55,7 +55,9 @@ def done_by(worker: Worker) -> int:
 async def begun(worker: Worker, events: int) -> None:
     """Wait until a worker is healthy and has dealt with so many records. Raises TimeoutError."""
     async with asyncio.timeout(60):
-        while not await asyncio.to_thread(_has_begun, worker, events):
+        while True:
+            if await asyncio.to_thread(_has_begun, worker, events):
+                return
             await asyncio.sleep(_INTERVAL)
 
 
