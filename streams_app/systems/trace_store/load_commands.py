@@ -69,7 +69,7 @@ def _blueprint(events: int, seed: int | None, span: str, until: str | None, sett
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     retention = settings.trace_store.retention_days
-    if not timedelta(0) < length < datetime.now(UTC) + timedelta(days=retention) - end:
+    if not timedelta(0) < length < end - datetime.now(UTC) + timedelta(days=retention):
         raise click.UsageError(f"--span {span}: expected more than nothing, and no older than {retention} days")
     return Blueprint(secrets.randbelow(2**31) if seed is None else seed, events, end, length)
 
