@@ -4,7 +4,7 @@ PYTHON = .venv/bin/python
 # What `make chaos` and `make chaos-tracking` do: CHAOS=short or full; without SEED a new one is drawn and printed.
 CHAOS ?= short
 
-.PHONY: help setup demo chaos chaos-tracking bench-requests bench-tables bench-regions bench-tracking test check unit up down clean format
+.PHONY: help setup demo chaos chaos-tracking bench-requests bench-tables bench-regions bench-tracking bench-traces test check unit up down clean format
 
 help:           ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ bench-regions: setup ## Regions, pools, contention, batches and faults, as ratio
 
 bench-tracking: setup ## The relay, tracked consumption and commit to topic, as ratios (BENCH="--rounds 1 --events 10000")
 	@$(PYTHON) -m benchmarks.tracking $(BENCH)
+
+bench-traces: setup ## Ingest of traces beside COPY, questions while it ingests, and what indexes cost (BENCH="--events 100000")
+	@$(PYTHON) -m benchmarks.traces $(BENCH)
 
 test: setup check ## Every check and test, on real parts
 	@$(PYTHON) -m pytest

@@ -38,7 +38,8 @@ def add_trace_store(app: StreamsApp, settings: Settings, databases: Databases, l
 
     handler = TraceHandler(writer, databases.regions, settings.trace_store, add_months)
     topics = {name: parked_traces_topic(name) for name in settings.regions}
-    parking = TopicParkingLot(app, topics, databases.is_down)
+    # Events have no order among them: a backlog at a worker's start need not go through the parking lot.
+    parking = TopicParkingLot(app, topics, databases.is_down, in_order=False)
     processors = [BatchProcessor(handler, NoVersions(), letters, parking) for _ in range(settings.lanes)]
     app.batch_agent(SYSTEM, TRACE_TOPICS, processors, settings)
     parking.drain_into(lambda: BatchProcessor(handler, NoVersions(), letters), settings)

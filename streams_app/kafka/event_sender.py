@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -49,6 +50,8 @@ class EventSender:
         self._servers = bootstrap_servers
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
+        #: Calls of `send` that are under way, by producer.
+        self._users: Counter[AIOKafkaProducer] = Counter()
         #: Topics that were not there, and since when.
         self._missing: dict[str, float] = {}
         self._keyless = random.randrange(1_000_000)  # noqa: S311
@@ -57,7 +60,9 @@ class EventSender:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._close()
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stopped(producer)
 
     async def send(self, events: Sequence[OutgoingRecord]) -> list[Placed | Refused]:
         """Send records, those of a partition in order; the answers come in the order of `events`.
@@ -66,6 +71,17 @@ class EventSender:
         can do no more; then some may be stored.
         """
         producer = await self._open()
+        self._users[producer] += 1
+        try:
+            return await self._send_all(producer, events)
+        finally:
+            self._users[producer] -= 1
+            # The last one who used it: what others have on its way must not end with it.
+            if producer is not self._producer and not self._users[producer]:
+                del self._users[producer]
+                await _stopped(producer)
+
+    async def _send_all(self, producer: AIOKafkaProducer, events: Sequence[OutgoingRecord]) -> list[Placed | Refused]:
         answers: list[Placed | Refused | None] = [None] * len(events)
         by_partition: dict[tuple[str, int], list[Numbered]] = {}
         for topic in {event.topic for event in events}:
@@ -82,11 +98,8 @@ class EventSender:
         lanes = [self._send_to(producer, *target, part, answers) for target, part in by_partition.items()]
         failures = [f for f in await asyncio.gather(*lanes, return_exceptions=True) if isinstance(f, BaseException)]
         if failures:
-            await self._close()
+            self._retire(producer)
             raise failures[0]
-        if any(isinstance(answer, Refused) for answer in answers):
-            # aiokafka counts a refused batch as sent, and the broker would miss its number: begin anew.
-            await self._close()
         return [answer or Refused("not sent", permanent=False) for answer in answers]
 
     async def _send_to(
@@ -102,6 +115,8 @@ class EventSender:
             try:
                 stored = await (await producer.send_batch(batch, topic, partition=partition))
             except _REFUSALS as error:
+                # aiokafka counts a refused batch as sent, and the broker would miss its number: begin anew.
+                self._retire(producer)
                 await self._send_apart(topic, partition, records[records.index(part[0]) :], answers, error)
                 return
             for distance, (place, _) in enumerate(part):
@@ -184,10 +199,10 @@ class EventSender:
             raise
         return producer
 
-    async def _close(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _stopped(producer)
+    def _retire(self, producer: AIOKafkaProducer) -> None:
+        """The next call opens another one."""
+        if self._producer is producer:
+            self._producer = None
 
 
 async def _stopped(producer: Any) -> None:

@@ -29,8 +29,17 @@ DRAIN_TIMEOUT = 1.0
 class TopicParkingLot:
     """Parks the records of routes on their topics."""
 
-    def __init__(self, app: StreamsApp, topics: Mapping[str, TopicSpec], is_down: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        app: StreamsApp,
+        topics: Mapping[str, TopicSpec],
+        is_down: Callable[[str], bool],
+        *,
+        in_order: bool = True,
+    ) -> None:
+        """`in_order` False: records of a region that is up need not wait until the parked ones are done."""
         self._app = app
+        self._in_order = in_order
         self._topics = topics
         self._is_down = is_down
         self._lanes: dict[str, Lane] = {}
@@ -52,9 +61,12 @@ class TopicParkingLot:
             self._lanes[route] = lane
 
     def holds(self, route: str) -> bool:
-        """Whether the route is down, or records of it are still parked on partitions of this worker."""
+        """Whether the route is down, or records of it are still parked, in front of new ones, on partitions of this
+        worker."""
         if self._is_down(route):
             return True
+        if not self._in_order:
+            return False
         lane, parked = self._lanes[route], self._parked[route]
         if any((lane.done(tp) or 0) < end for tp, end in parked.items()):
             return True

@@ -23,7 +23,7 @@ from streams_app.systems.tracking.archive_commands import archive_command, days_
 from streams_app.systems.tracking.archive_files import ArchiveError, file_of, load_manifest, manifest_of, read_rows
 from streams_app.systems.tracking.archive_prune import Place, owner, prune_partition, would_prune
 from streams_app.systems.tracking.archive_rows import prune_keys, prune_rows
-from streams_app.systems.tracking.days import LOGS, Day, bounds
+from streams_app.systems.tracking.days import LOGS, POSTGRES, Day, bounds
 from tests.integration.tracking_days import REGION, ago, fill, find_day, keys_of, make_day, rows_of, server
 
 pytestmark = pytest.mark.stack
@@ -40,7 +40,7 @@ def connection(fresh_settings: Settings) -> Iterator[psycopg.Connection]:
     """The owner's connection to one region; the days that a test made are gone afterwards."""
     with server(fresh_settings) as opened:
         yield opened
-        for (name, *_), day in ((row, row[0][-8:]) for row in opened.execute(archive_prune.POSTGRES["partitions"])):
+        for (name, *_), day in ((row, row[0][-8:]) for row in opened.execute(POSTGRES["partitions"])):
             if day < ago(5).strftime("%Y%m%d"):
                 opened.execute(f"DROP TABLE {name}".encode())
         opened.execute(b"TRUNCATE event_production_key, event_consumption_key")
@@ -239,7 +239,7 @@ def test_a_row_that_is_changed_before_the_detachment_comes_back_with_its_day(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     day, detach = archived(40), archive_prune.detach
-    monkeypatch.setattr(archive_prune, "detach", lambda *place_day: (change(connection, day), detach(*place_day)))
+    monkeypatch.setattr(archive_prune, "detach", lambda *of, **how: (change(connection, day), detach(*of, **how)))
     assert "not the 25 of its archive" in again(connection, place, day).why
     assert len(rows_of(connection, PRODUCTION, day.day)) == 25
     monkeypatch.undo()
@@ -274,9 +274,9 @@ def test_stopped_at_any_step_it_goes_on(
     day, real = archived(40), getattr(archive_prune, step)
     before = rows_of(connection, PRODUCTION, day.day)
 
-    def stop(*arguments: Any) -> None:
+    def stop(*arguments: Any, **named: Any) -> None:
         if when == "after":
-            real(*arguments)
+            real(*arguments, **named)
         raise StoppedError
 
     monkeypatch.setattr(archive_prune, step, stop)

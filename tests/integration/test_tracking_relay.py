@@ -146,6 +146,19 @@ async def test_an_unknown_topic_holds_up_nobody_else(
     assert "there is no topic" in row[5]
 
 
+async def test_a_refusal_leaves_alone_what_others_have_on_their_way(fresh_settings: Settings) -> None:
+    """The lanes of a relay share a sender, which begins anew with another producer after a refusal."""
+    topic, narrow = await make_topic(fresh_settings), await make_topic(fresh_settings, **{"max.message.bytes": "1000"})
+    large = OutgoingRecord(narrow, b"k", b"x" * 2000, ())
+
+    async with EventSender(servers(fresh_settings)) as sender, asyncio.timeout(30):
+        mine = [OutgoingRecord(topic, b"%d" % n, b"x" * 600, ()) for n in range(5000)]
+        for _ in range(3):
+            answers, refused = await asyncio.gather(sender.send(mine), sender.send([large]))
+            assert all(isinstance(answer, Placed) for answer in answers)
+            assert [type(answer) for answer in refused] == [Refused]
+
+
 async def test_relays_share_the_shards_and_take_over_from_one_that_died(
     fresh_databases: Databases, fresh_settings: Settings
 ) -> None:

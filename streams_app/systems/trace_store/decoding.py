@@ -58,7 +58,7 @@ class Decoder:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._spec = FeedSpec(max_value_bytes=max_bytes)
-        self._tolerance = tolerance
+        self._ahead = -tolerance
         self._retention = retention
         self._now = now
 
@@ -93,11 +93,12 @@ class Decoder:
         )
 
     def _check_time(self, timestamp: datetime) -> None:
-        now = self._now()
-        if timestamp < EARLIEST or timestamp > now + self._tolerance:
+        age = self._now() - timestamp
+        if self._ahead <= age <= self._retention:
+            return
+        if age < self._ahead or timestamp < EARLIEST:
             raise Rejected("bad_timestamp", f"{timestamp.isoformat()} is before 2000, or in the future")
-        if timestamp < now - self._retention:
-            raise Rejected("expired", f"{timestamp.isoformat()} is older than {self._retention.days} days")
+        raise Rejected("expired", f"{timestamp.isoformat()} is older than {self._retention.days} days")
 
 
 def _check_type(kind: Kind, headers: Sequence[tuple[str, bytes | None]], data: dict[str, Any]) -> None:
@@ -124,9 +125,9 @@ def _row(kind: Kind, event: CodegenEvent, raw: bytes, headers: Sequence[tuple[st
     correlation, parent = event.correlation_id, event.parent_correlation_id
     return NewEvent(
         event_id=_identity(event, kind.topic, raw, headers),
-        session_id=str(event.session_id),
-        correlation_id=None if correlation is None else str(correlation),
-        parent_correlation_id=None if parent is None else str(parent),
+        session_id=_canonical(event.session_id),
+        correlation_id=None if correlation is None else _canonical(correlation),
+        parent_correlation_id=None if parent is None else _canonical(parent),
         event_type=kind.event_type,
         topic=kind.topic,
         timestamp=event.timestamp.isoformat(),
@@ -140,18 +141,29 @@ def _row(kind: Kind, event: CodegenEvent, raw: bytes, headers: Sequence[tuple[st
 def _identity(event: CodegenEvent, topic: str, raw: bytes, headers: Sequence[tuple[str, bytes | None]]) -> str:
     """The event's own id, else one made of its topic and bytes: the same wherever and however often it is delivered."""
     if event.event_id is not None:
-        return str(event.event_id)
+        return _canonical(event.event_id)
     for name, value in headers:
         if name == EVENT_ID and value:
             try:
                 return str(UUID(value.decode().strip('"')))
             except ValueError:
                 raise Rejected("bad_uuid", f"header {EVENT_ID}: {value[:80]!r}") from None
-    return str(UUID(bytes=blake2b(raw, digest_size=16, key=topic.encode()[:64]).digest()))
+    return _dashed(blake2b(raw, digest_size=16, key=topic.encode()[:64]).hexdigest())
+
+
+def _canonical(given: UUID) -> str:
+    """As str() writes it, in half the time."""
+    return _dashed(f"{given.int:032x}")
+
+
+def _dashed(digits: str) -> str:
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _trace_context(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
     """The W3C trace context of a record, if it has a valid one."""
+    if not headers:
+        return {}
     found = {name: value.decode("ascii", "replace") for name, value in headers if value and name.startswith("trace")}
     if not _TRACEPARENT.fullmatch(found.get("traceparent", "")):
         return {}

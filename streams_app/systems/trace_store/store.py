@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -47,7 +47,7 @@ class TraceWriter:
                 others = await self._others(connection, region, events)
             sessions = {event.session_id for event in events if event.event_id in new}
             if sessions:
-                await connection.execute(SQL["touch"], {"region": region, "sessions": list(sessions)})
+                await connection.execute(SQL["touch"], {"region": region, "sessions": _words(sessions)})
             return Added(new, others)
 
         return await in_transaction(self._databases, region, add)
@@ -91,17 +91,25 @@ class TraceWriter:
 
 
 def _arguments(region: str, events: Sequence[NewEvent]) -> dict[str, Any]:
+    ids, sessions, correlations, parents, types, topics, times, statuses, milliseconds, payloads, metadata = zip(
+        *events, strict=True
+    )
     return {
         "region": region,
-        "event_ids": texts([event.event_id for event in events]),
-        "sessions": texts([event.session_id for event in events]),
-        "correlations": texts([event.correlation_id for event in events]),
-        "parents": texts([event.parent_correlation_id for event in events]),
-        "types": texts([event.event_type for event in events]),
-        "topics": texts([event.topic for event in events]),
-        "times": texts([event.timestamp for event in events]),
-        "statuses": texts([event.status for event in events]),
-        "milliseconds": [event.processing_time_ms for event in events],
-        "payloads": texts([event.payload for event in events]),
-        "metadata": texts([event.metadata for event in events]),
+        "event_ids": _words(ids),
+        "sessions": _words(sessions),
+        "correlations": _words(correlations),
+        "parents": _words(parents),
+        "types": _words(types),
+        "topics": _words(topics),
+        "times": _words(times),
+        "statuses": _words(statuses),
+        "milliseconds": _words([None if value is None else str(value) for value in milliseconds]),
+        "payloads": texts(payloads),
+        "metadata": texts(metadata),
     }
+
+
+def _words(values: Iterable[str | None]) -> str:
+    """The literal of an array whose elements need no quotes: ids, times, numbers, words of ours."""
+    return f"{{{','.join([value or 'NULL' for value in values])}}}"

@@ -5,9 +5,6 @@
 -- name: utc
 SET LOCAL timezone = 'UTC';
 
--- name: utc_session
-SET timezone = 'UTC';
-
 -- name: today
 SELECT (now() AT TIME ZONE 'utc')::date;
 

@@ -12,7 +12,3 @@ SELECT c.relname, i.inhrelid IS NOT NULL AS attached, coalesce(i.inhdetachpendin
 
 -- name: add_days
 SELECT event_log_add_days(%(ahead)s);
-
--- name: lock
--- One prune at a time.
-SELECT pg_try_advisory_lock(7271905112);

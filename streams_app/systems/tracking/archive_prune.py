@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psycopg
 
-from streams_app.databases import Statements
-from streams_app.databases.connecting import connect_arguments
+from streams_app.databases import Statements, partitions
+from streams_app.databases.partitions import LOCK_TIMEOUT, detach, drop
 from streams_app.settings import Settings
 from streams_app.systems.tracking.archive import Outcome, arguments, of_table, server_digest
 from streams_app.systems.tracking.archive_files import (
@@ -31,10 +31,9 @@ from streams_app.systems.tracking.archive_files import (
 from streams_app.systems.tracking.days import LOGS, Day, bounds
 
 SQL = Statements(Path(__file__).with_name("archive.sql"))
-POSTGRES = Statements(Path(__file__).with_name("archive_postgres.sql"))
 _, CONSUMPTION = LOGS
-# Seconds that a step waits for somebody else's lock; writers queue up behind whoever waits.
-LOCK_TIMEOUT = 5
+# One prune of a region at a time.
+_LOCK = 7271905112
 #: Rows that are removed in one transaction.
 BATCH = 2000
 
@@ -62,13 +61,8 @@ def owner(settings: Settings, region: str) -> Iterator[psycopg.Connection]:
 
     Raises ArchiveError when another `tracking prune` works there, and what psycopg raises.
     """
-    server = settings.regions[region].server
-    with psycopg.connect(**connect_arguments(settings.database, server, "owner")) as connection:
-        connection.execute(SQL["utc_session"])
-        if settings.database.dialect == "postgres":
-            connection.execute(b"SET lock_timeout = '%ds'" % LOCK_TIMEOUT)
-            if connection.execute(POSTGRES["lock"]).fetchall() != [(True,)]:
-                raise ArchiveError(f"region {region}: another `tracking prune` works there: wait until it has ended")
+    busy = ArchiveError(f"region {region}: another `tracking prune` works there: wait until it has ended")
+    with partitions.owner(settings, region, _LOCK, busy) as connection:
         yield connection
 
 
@@ -109,10 +103,10 @@ def prune_partition(place: Place, day: Day) -> Outcome:
             _check_whole(place, day, manifest)
             mark(place, day, manifest)
         if day.attached:
-            detach(place, day)
+            detach(place.connection, day.log, day.table, detaching=day.detaching)
         check_detached(place, day, manifest)
         forget(place, day)
-        drop(place, day)
+        drop(place.connection, day.table)
     except RefusedError as error:
         return Outcome(place.region, day.log, day.day, "refused", None, str(error))
     except psycopg.errors.LockNotAvailable:
@@ -135,12 +129,6 @@ def mark(place: Place, day: Day, manifest: Manifest) -> None:
     """Note that the file will be the only copy: `tracking archive` does not write over it any more."""
     if manifest.pruning_at is None:
         write_manifest(place.path(day), replace(manifest, pruning_at=datetime.now(UTC).isoformat()))
-
-
-def detach(place: Place, day: Day) -> None:
-    """Take the partition out of its log. It waits for whoever uses the log now, and nobody waits for it."""
-    how = "FINALIZE" if day.detaching else "CONCURRENTLY"
-    place.connection.execute(f"ALTER TABLE {day.log} DETACH PARTITION {day.table} {how}".encode())
 
 
 def check_detached(place: Place, day: Day, manifest: Manifest) -> None:
@@ -166,11 +154,6 @@ def forget(place: Place, day: Day) -> None:
         given = {**arguments(place.region, day.day), "limit": BATCH}
         while place.connection.execute(SQL["forget_event_consumption_log"], given).rowcount > 0:
             pass
-
-
-def drop(place: Place, day: Day) -> None:
-    """Drop the table of a detached day."""
-    place.connection.execute(f"DROP TABLE {day.table}".encode())
 
 
 def would_prune(place: Place, day: Day) -> Outcome:

@@ -33,8 +33,9 @@ T = TypeVar("T")
 LANES = 2
 # Between attempts while the region is away, in seconds.
 AWAY = Backoff(first=0.2, most=5.0)
-# Seconds that giving the shards back may take when the relay stops.
-LEAVE_SECONDS = 3.0
+# Seconds that writing down what was sent and giving the shards back may take when the relay stops: as long as a batch
+# may take when partitions go.
+LEAVE_SECONDS = 8.0
 
 
 class Relay:

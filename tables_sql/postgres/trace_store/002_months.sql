@@ -7,7 +7,7 @@ DECLARE
     month date;
     name  text;
 BEGIN
-    PERFORM pg_advisory_xact_lock(7271905112);
+    PERFORM pg_advisory_xact_lock(7271905113);
     FOR month IN SELECT m::date
                    FROM generate_series(date_trunc('month', greatest(since, now() - interval '10 years')
                                                             AT TIME ZONE 'utc'),

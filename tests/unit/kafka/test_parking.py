@@ -45,3 +45,14 @@ async def test_a_route_is_held_until_it_is_known_that_nothing_is_parked():
     assert not lot.holds("us-east")
     await lot.park("us-east", [Record("heads", 0, 0, b"k", b"v")])
     assert lot.holds("us-east")
+
+
+async def test_records_without_an_order_wait_for_no_parked_ones():
+    down = set[str]()
+    topics = {"us-east": TopicSpec("parked", "key")}
+    lot = TopicParkingLot(App(), topics, down.__contains__, in_order=False)
+    lot.drain_into(lambda: BatchProcessor(FakeHandler(), FakeVersions(), FakeSink()), None)
+    await lot.park("us-east", [Record("heads", 0, 0, b"k", b"v")])
+    assert not lot.holds("us-east")
+    down.add("us-east")
+    assert lot.holds("us-east")

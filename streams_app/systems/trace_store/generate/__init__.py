@@ -1,0 +1,1 @@
+"""Realistic sessions of code generation, for tests, benchmarks and a first look."""

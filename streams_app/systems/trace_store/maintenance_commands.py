@@ -1,0 +1,110 @@
+"""`traces prune` and `traces maintenance`: old months go, and people see what the store takes and what is slow."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+
+import click
+
+from streams_app.commands.console import asynchronous, json_option, print_json, print_rows, progress, say
+from streams_app.databases import Databases
+from streams_app.settings import Settings, load_settings
+from streams_app.systems.trace_store.maintenance import Condition, Pruned, condition_of, prune_region
+
+region_option = click.option("--region", help="Only this region.  [default: all]")
+
+
+@click.command("prune")
+@click.option(
+    "--older-than",
+    type=click.IntRange(1, 3650),
+    metavar="DAYS",
+    help="Months that are over for so long.  [default: trace_store.retention_days]",
+)
+@region_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+@asynchronous
+async def prune_command(older_than: int | None, region: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
+    """Drop old months from the store; those who read and write do not wait. Run it every day.
+
+    Run it again after a failure: it goes on where it stood. Exit status 1: some month was refused.
+    """
+    settings = load_settings()
+    names, days = _regions(settings, region), older_than or settings.trace_store.retention_days
+    if settings.database.dialect != "postgres":
+        raise click.ClickException("CockroachDB itself removes old events: see ttl_expiration_expression of event_logs")
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("--json asks nothing: add --yes or --dry-run")
+    if not (yes or dry_run):
+        click.confirm(f"Drop months that ended more than {days} days ago, of {', '.join(names)}?", abort=True, err=True)
+    done: list[Pruned] = []
+    with progress("pruning") as bar:
+        for name in names:
+            done += await asyncio.to_thread(prune_region, settings, name, days, dry=dry_run)
+            bar(1, len(names))
+    if as_json:
+        print_json([asdict(item) for item in done])
+    else:
+        rows = [(item.region, item.month, item.result, f"{item.rows:,}", item.why) for item in done]
+        print_rows("Months", ("region", "month", "result", "rows", "why"), rows)
+        say(f"{sum(not item.failed for item in done)} of {len(done)} old months")
+    return 1 if any(item.failed for item in done) else 0
+
+
+@click.command("maintenance")
+@region_option
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Slow statements to show.")
+@json_option
+@asynchronous
+async def maintenance_command(region: str | None, limit: int, as_json: bool) -> None:
+    """Show what the store takes: rows and bytes of every month, use of every index, dead rows, slow statements."""
+    settings = load_settings()
+    async with Databases(settings, "readonly") as databases:
+        found = [await condition_of(databases, name, limit) for name in _regions(settings, region)]
+    if as_json:
+        print_json([asdict(item) for item in found])
+        return
+    for item in found:
+        _print(item)
+
+
+def _print(found: Condition) -> None:
+    tables = [
+        (name, f"{rows:,}", _bytes(size), _bytes(of_indexes), f"{dead:,}", _share(dead, rows), vacuumed, analyzed)
+        for name, rows, size, of_indexes, dead, vacuumed, analyzed in found.tables
+    ]
+    columns = ("table", "rows", "size", "indexes", "dead rows", "dead", "last vacuum", "last analyze")
+    print_rows(f"{found.region}: tables", columns, tables)
+    indexes = [(name, _bytes(size), f"{scans:,}", f"{read:,}") for name, size, scans, read in found.indexes]
+    print_rows(f"{found.region}: indexes", ("index", "size", "scans", "rows read"), indexes)
+    if found.statements is None:
+        say(
+            f"{found.region}: no slow statements are known: an administrator may add pg_stat_statements to "
+            "shared_preload_libraries and run CREATE EXTENSION pg_stat_statements"
+        )
+        return
+    slow = [(f"{mean:,.2f} ms", f"{calls:,}", f"{rows:,}", text) for mean, calls, rows, text in found.statements]
+    print_rows(f"{found.region}: slow statements", ("average", "calls", "rows", "statement"), slow)
+
+
+def _bytes(size: float) -> str:
+    value, units = size, ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:,.0f} {units[0]}" if units[0] == "B" else f"{value:,.1f} {units[0]}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / (part + whole):.1%}" if part else "0 %"
+
+
+def _regions(settings: Settings, region: str | None) -> list[str]:
+    if region is not None and region not in settings.regions:
+        raise click.BadParameter(f"{region}: expected one of {', '.join(settings.regions)}", param_hint="--region")
+    return [region] if region is not None else list(settings.regions)
+
+
+MAINTENANCE_COMMANDS: list[click.Command] = [prune_command, maintenance_command]
