@@ -81,6 +81,7 @@ PAGE = {"region": REGION, "limit": 1001, "bytes": 16 * 1024 * 1024}
 TWO_MONTHS = {**PAGE, "session": LONG, "since": NOW - timedelta(days=70)}
 AFTER = {"after_time": NOW - timedelta(days=20), "after_id": LONG}
 EVER = {**PAGE, "limit": 101, "since": search._BEGINNING, "until": search._END, "payload": None, "metadata": None}
+LOOK = {**PAGE, "leaders": [made("c7-1")]}
 RARE = {"payload": '{"number": 170001}'}
 CORRELATION = "idx_event_logs_correlation_id"
 SESSION, PAYLOAD, METADATA = (
@@ -98,10 +99,10 @@ PLANS = [
     Plan("a rare payload", search.SQL, "search", {**EVER, **RARE}, PAYLOAD, sorts=True),
     Plan("its next page", search.SQL, "search_after", {**EVER, **RARE, **AFTER, "rank": 1}, PAYLOAD, sorts=True),
     Plan("rare metadata", search.SQL, "search", {**EVER, "metadata": '{"host": "host-7"}'}, METADATA, sorts=True),
-    Plan("an exchange", chains.SQL, "exchanges", {**PAGE, "ids": [made("c7-1")]}, CORRELATION, sorts=True),
-    Plan("many exchanges", chains.SQL, "exchanges", {**PAGE, "ids": [made(f"c7-{n}") for n in range(7)]},
-         CORRELATION, sorts=True),
-    Plan("what followed", chains.SQL, "followers", {**PAGE, "ids": [made("c7-1")]}, "event_logs_parent", sorts=True),
+    Plan("an exchange", chains.SQL, "look", {**LOOK, "ids": [made("c7-1")]}, CORRELATION, sorts=True),
+    Plan("many exchanges", chains.SQL, "look", {**LOOK, "ids": [made(f"c7-{n}") for n in range(7)]}, CORRELATION,
+         sorts=True),
+    Plan("what followed", chains.SQL, "look", {**LOOK, "ids": [made("c7-1")]}, "event_logs_parent", sorts=True),
 ]  # fmt: skip
 
 

@@ -60,9 +60,10 @@ async def _look(
 async def _look_in(
     databases: Databases, region: str, ids: list[UUID], leaders: list[UUID], limit: int
 ) -> tuple[list[StoredEvent], list[UUID], bool]:
-    where = {"region": region, "limit": limit + 1, "bytes": MOST_BYTES}
-    async with databases.connection(region) as connection, connection.pipeline():
-        exchanges = await connection.execute(SQL["exchanges"], where | {"ids": ids}, binary=True)
-        followers = await connection.execute(SQL["followers"], where | {"ids": leaders}, binary=True)
-        events, more = read_page(await exchanges.fetchall(), limit)
-        return events, [follower for (follower,) in await followers.fetchall()], more
+    where = {"region": region, "ids": ids, "leaders": leaders, "limit": limit + 1, "bytes": MOST_BYTES}
+    async with databases.connection(region) as connection:
+        rows = await (await connection.execute(SQL["look"], where, binary=True)).fetchall()
+    # Those that followed come last.
+    end = next((number for number, row in enumerate(rows) if row[0] is None), len(rows))
+    events, more = read_page(rows[:end], limit)
+    return events, [row[2] for row in rows[end:]], more

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import orjson
+
 from streams_app.systems.trace_store.cursors import Place
 from streams_app.systems.trace_store.model import EventStatus, EventType, StoredEvent
 
@@ -27,7 +29,10 @@ def check_limit(limit: int) -> None:
 def read_page(rows: Sequence[Row], limit: int) -> tuple[list[StoredEvent], bool]:
     """The events of a page, from rows of which one more than `limit` was asked for; and whether there may be more."""
     full = len(rows) > limit or bool(rows and rows[-1][-1] >= MOST_BYTES)
-    return [_event(row) for row in rows[:limit]], full
+    rows = rows[:limit]
+    # All at once: one call for each would cost more than the parsing.
+    payloads, metadata = (orjson.loads(f"[{','.join([row[column] for row in rows])}]") for column in (9, 10))
+    return [_event(*parts) for parts in zip(rows, payloads, metadata, strict=True)], full
 
 
 def place_of(event: StoredEvent, region: str = "") -> Place:
@@ -35,8 +40,8 @@ def place_of(event: StoredEvent, region: str = "") -> Place:
     return Place(event.timestamp, event.event_id, region)
 
 
-def _event(row: Row) -> StoredEvent:
-    event_id, session, correlation, parent, kind, topic, time, status, milliseconds, payload, metadata, _ = row
+def _event(row: Row, payload: Any, metadata: Any) -> StoredEvent:
+    event_id, session, correlation, parent, kind, topic, time, status, milliseconds = row[:9]
     return StoredEvent(
         event_id,
         session,

@@ -13,7 +13,11 @@ WITH page AS (
     SELECT page.*, sum(pg_column_size(payload)) OVER (ORDER BY "timestamp" DESC, event_id DESC ROWS UNBOUNDED PRECEDING) AS held
       FROM page
 )
-SELECT * FROM measured WHERE held - pg_column_size(payload) < %(bytes)s ORDER BY "timestamp" DESC, event_id DESC;
+SELECT event_id, session_id, correlation_id, parent_correlation_id, event_type, topic, "timestamp", status,
+       processing_time_ms, payload::text, metadata::text, held
+  FROM measured
+ WHERE held - pg_column_size(payload) < %(bytes)s
+ ORDER BY "timestamp" DESC, event_id DESC;
 
 -- name: search_after
 -- An event of the same time and id in a region of a lower rank comes after the place.
@@ -32,7 +36,11 @@ WITH page AS (
     SELECT page.*, sum(pg_column_size(payload)) OVER (ORDER BY "timestamp" DESC, event_id DESC ROWS UNBOUNDED PRECEDING) AS held
       FROM page
 )
-SELECT * FROM measured WHERE held - pg_column_size(payload) < %(bytes)s ORDER BY "timestamp" DESC, event_id DESC;
+SELECT event_id, session_id, correlation_id, parent_correlation_id, event_type, topic, "timestamp", status,
+       processing_time_ms, payload::text, metadata::text, held
+  FROM measured
+ WHERE held - pg_column_size(payload) < %(bytes)s
+ ORDER BY "timestamp" DESC, event_id DESC;
 
 -- name: slow_topics
 SELECT topic, event_count, failed_count, success_count, avg_processing_time_ms::float8, p95_processing_time_ms,

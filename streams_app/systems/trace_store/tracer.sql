@@ -14,7 +14,11 @@ WITH page AS (
     SELECT page.*, sum(pg_column_size(payload)) OVER (ORDER BY "timestamp", event_id ROWS UNBOUNDED PRECEDING) AS held
       FROM page
 )
-SELECT * FROM measured WHERE held - pg_column_size(payload) < %(bytes)s ORDER BY "timestamp", event_id;
+SELECT event_id, session_id, correlation_id, parent_correlation_id, event_type, topic, "timestamp", status,
+       processing_time_ms, payload::text, metadata::text, held
+  FROM measured
+ WHERE held - pg_column_size(payload) < %(bytes)s
+ ORDER BY "timestamp", event_id;
 
 -- name: trace_after
 WITH page AS (
@@ -29,7 +33,11 @@ WITH page AS (
     SELECT page.*, sum(pg_column_size(payload)) OVER (ORDER BY "timestamp", event_id ROWS UNBOUNDED PRECEDING) AS held
       FROM page
 )
-SELECT * FROM measured WHERE held - pg_column_size(payload) < %(bytes)s ORDER BY "timestamp", event_id;
+SELECT event_id, session_id, correlation_id, parent_correlation_id, event_type, topic, "timestamp", status,
+       processing_time_ms, payload::text, metadata::text, held
+  FROM measured
+ WHERE held - pg_column_size(payload) < %(bytes)s
+ ORDER BY "timestamp", event_id;
 
 -- name: extent
 SELECT count(*), coalesce(min("timestamp"), %(since)s), coalesce(max("timestamp"), %(since)s)
