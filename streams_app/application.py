@@ -34,6 +34,7 @@ from streams_app.systems.requests.static import check_static_tables
 from streams_app.systems.requests.store import Store
 from streams_app.systems.requests.sweeper import Sweeper
 from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
+from streams_app.systems.trace_store import commands as traces_commands
 from streams_app.systems.tracking import commands as tracking_commands
 from streams_app.systems.tracking import resend_commands
 from streams_app.systems.tracking.observer import ObservedHandler
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> StreamsApp:
         tables = _add_requests(app, settings, databases, book, letters)
     if "trace_store" in settings.systems:
         traced.add_trace_store(app, settings, databases, letters)
+        traced.add_trace_pages(app, settings)
     observer = Observer(app, databases, tables, settings.stall_timeout)
     add_pages(app, observer)
     app.before_start.append(lambda: _check(settings, databases, book))
@@ -123,6 +125,7 @@ COMMANDS: list[click.Command] = [
     *replay.COMMANDS,
     *requests_commands.COMMANDS,
     *tracking_commands.COMMANDS,
+    *traces_commands.COMMANDS,
 ]
 
 

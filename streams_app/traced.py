@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import orjson
 
 from streams_app.background import named, repeating
 from streams_app.databases import Databases
 from streams_app.delivery.batches import BatchProcessor
 from streams_app.delivery.events import NoVersions
 from streams_app.delivery.ports import DeadLetterSink
+from streams_app.errors import SettingsError, StartError
 from streams_app.kafka.app import StreamsApp
 from streams_app.kafka.parking import TopicParkingLot
 from streams_app.settings import Settings
 from streams_app.systems.trace_store.agents import SYSTEM, TraceHandler
 from streams_app.systems.trace_store.months import ensure_months
 from streams_app.systems.trace_store.store import TraceWriter
+from streams_app.systems.trace_store.tracer import CodegenEventTracer
+from streams_app.systems.trace_store.web import PAGES, Asked, Page, answer
 from streams_app.topics import TRACE_TOPICS, parked_traces_topic
 
 # Seconds between looks at the months ahead, in every region.
@@ -40,3 +48,35 @@ def add_trace_store(app: StreamsApp, settings: Settings, databases: Databases, l
         figures = named("session figures", partial(writer.refresh, region))
         app.task(repeating(app, months, region, MONTHS_INTERVAL))
         app.task(repeating(app, figures, region, settings.trace_store.refresh_interval))
+
+
+def add_trace_pages(app: StreamsApp, settings: Settings) -> None:
+    """Put /traces/… on the worker's web server, with connections of their own: whoever looks at traces must not wait
+    for the ingest, nor the ingest for them."""
+    trace, database = settings.trace_store, settings.database
+    sizes = {"pool_min": trace.pool_min, "pool_max": trace.pool_max}
+    databases = Databases(settings.model_copy(update={"database": database.model_copy(update=sizes)}))
+    tracer = CodegenEventTracer(databases)
+    token: str | None = None
+
+    async def start() -> None:
+        nonlocal token
+        try:
+            token = trace.secret()
+        except SettingsError as error:
+            raise StartError(str(error)) from None
+        await databases.open()
+
+    def add(pattern: str, page: Page) -> None:
+        async def show(web: Any, request: Any, **path: str) -> Any:
+            found = await answer(page, tracer, token, Asked(path, request.query, request.headers.get("Authorization")))
+            body = await asyncio.to_thread(orjson.dumps, found.data)
+            headers = {"WWW-Authenticate": "Bearer"} if found.status == HTTPStatus.UNAUTHORIZED else None
+            return web.bytes(body, content_type="application/json", status=found.status, headers=headers)
+
+        app.page(pattern, name=f"traces: {pattern}")(show)
+
+    for pattern, page in PAGES.items():
+        add(pattern, page)
+    app.before_start.append(start)
+    app.after_stop.append(databases.close)

@@ -117,8 +117,10 @@ def administrator(settings: Settings, stack: Stack, server: str, database: str =
 class Application:
     """The application's commands, run against the stack as a user runs them."""
 
-    def __init__(self, stack: Stack) -> None:
-        self._environment = {**os.environ, "STREAMS_CONFIG": str(stack.config_path), **APPLICATION_SETTINGS}
+    def __init__(self, stack: Stack, **environment: str) -> None:
+        """`environment` sets single settings by their variable."""
+        path = str(stack.config_path)
+        self._environment = {**os.environ, "STREAMS_CONFIG": path, **APPLICATION_SETTINGS, **environment}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `faust -A streams_app …`."""

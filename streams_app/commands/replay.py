@@ -84,7 +84,8 @@ async def _replay(settings: Settings, group: ConsumerGroup, moves: list[Move], y
     await _open_fences(settings)
     if backward:
         # First: a table that is void for nothing costs time, one that knows what the databases do not would drop work.
-        await _forget_versions(settings, sorted({move.partition for move in backward}))
+        decided = {move.partition for move in backward if move.topic in SHADOWED}
+        await _forget_versions(settings, sorted(decided))
         await group.move(backward)
     if as_json:
         print_json([_row(move) for move in moves])
@@ -109,7 +110,7 @@ async def _open_fences(settings: Settings) -> None:
 
 async def _forget_versions(settings: Settings, partitions: Sequence[int]) -> None:
     """Make the tables void for the partitions, so that the databases decide everything anew."""
-    for table in TABLES:
+    for table in TABLES if partitions else ():
         await make_void(settings.broker_url, changelog_topic(settings.app_id, table).name, partitions)
 
 

@@ -13,12 +13,14 @@ from rich.progress import Progress
 from streams_app.advice import explain
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table
 from streams_app.commands.topic_reading import kafka_topics
+from streams_app.commands.trace_reading import TraceTopics
 from streams_app.errors import SettingsError, StartError
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.verify import verify
 from streams_app.systems.requests.verify_checks import CHECKS
 from streams_app.systems.requests.workflow import load_workflows
 from streams_app.systems.requests.workflow_file import WorkflowError
+from streams_app.systems.trace_store import verify as traces
 from streams_app.systems.tracking import verify as tracking
 from streams_app.verification import Finding, Report
 
@@ -26,6 +28,7 @@ from streams_app.verification import Finding, Report
 FIGURES = {
     "requests": ("requests", "transitions", "terminal", "open"),
     "tracking": ("published", "processed", "pending", "failed"),
+    "trace_store": ("events",),
 }
 
 
@@ -42,7 +45,7 @@ class CannotVerify(click.ClickException):
 @click.option(
     "--topics/--no-topics",
     default=None,
-    help="Of tracked events, also read their topics from beginning to end.  [default: no-topics]",
+    help="Of tracked events and traces, also read their topics to the end.  [default: no-topics]",
 )
 @click.option(
     "--samples", type=click.IntRange(1, 1000), default=3, show_default=True, help="Offenders to name a check."
@@ -52,26 +55,26 @@ class CannotVerify(click.ClickException):
     type=click.FloatRange(0),
     default=60.0,
     show_default=True,
-    help="Seconds beyond a deadline that are fine; of tracked events, seconds that one may wait anywhere.",
+    help="Seconds beyond a deadline that are fine; of events, seconds that one may wait anywhere.",
 )
 @json_option
 @asynchronous
 async def verify_command(system: str, topics: bool | None, samples: int, grace: float, as_json: bool) -> int:
     """Check that nothing was lost, doubled or disordered; reads the databases alone, also while workers run.
 
-    Of tracked events it can read the topics as well. Exit status 0: all is well; 1: there are violations; 2: it could
+    Of tracked events and traces it can read the topics as well. Exit status 0: all is well; 1: there are violations; 2: it could
     not be checked.
     """
-    if topics is not None and system != "tracking":
-        raise click.UsageError("--topics is for tracked events: add --system tracking")
+    if topics is not None and system == "requests":
+        raise click.UsageError("--topics is for events: add --system tracking or --system trace_store")
     try:
         settings = load_settings()
-        checked = (
-            _requests(settings, samples, grace)
-            if system == "requests"
-            else _tracking(settings, samples, grace, bool(topics))
-        )
-        report = await checked
+        if system == "requests":
+            report = await _requests(settings, samples, grace)
+        elif system == "tracking":
+            report = await _tracking(settings, samples, grace, bool(topics))
+        else:
+            report = await _traces(settings, samples, grace, bool(topics))
     except (SettingsError, StartError, WorkflowError) as error:
         raise CannotVerify(str(error)) from None
     except psycopg.OperationalError as error:
@@ -102,6 +105,15 @@ async def _tracking(settings: Settings, samples: int, grace: float, with_topics:
         progress = stack.enter_context(_progress())
         task = progress.add_task("checking", total=tracking.steps(settings, topics=with_topics))
         return await tracking.verify(
+            settings, grace=grace, samples=samples, topics=topics, on_check=lambda: progress.advance(task)
+        )
+
+
+async def _traces(settings: Settings, samples: int, grace: float, with_topics: bool) -> Report:
+    topics = TraceTopics(settings) if with_topics else None
+    with _progress() as progress:
+        task = progress.add_task("checking", total=traces.steps(settings, topics=with_topics))
+        return await traces.verify(
             settings, grace=grace, samples=samples, topics=topics, on_check=lambda: progress.advance(task)
         )
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 
 from streams_app.databases.connecting import connect_arguments
+from streams_app.databases.statements import Statements
 from streams_app.settings import Settings
+
+POSTGRES = Statements(Path(__file__).with_name("partitions_postgres.sql"))
 
 #: Seconds that a step waits for somebody else's lock; writers queue up behind whoever waits.
 LOCK_TIMEOUT = 5
@@ -26,7 +30,7 @@ def owner(settings: Settings, region: str, lock: int, busy: Exception) -> Iterat
         connection.execute(b"SET timezone = 'UTC'")
         if settings.database.dialect == "postgres":
             connection.execute(b"SET lock_timeout = '%ds'" % LOCK_TIMEOUT)
-            if connection.execute(b"SELECT pg_try_advisory_lock(%d)" % lock).fetchall() != [(True,)]:
+            if connection.execute(POSTGRES["lock"], {"lock": lock}).fetchall() != [(True,)]:
                 raise busy
         yield connection
 

@@ -15,6 +15,8 @@ APPLICATION = ROOT / "streams_app"
 # Statements with these words are sent to PostgreSQL alone.
 POSTGRES_ONLY = {
     "pg_advisory_": "on CockroachDB these locks lock nothing: a row with a lease stands for them",
+    "pg_try_advisory_": "on CockroachDB these locks lock nothing: a row with a lease stands for them",
+    "event_logs_add_months": "CockroachDB's store has no partitions by month",
     "pg_replication_slots": "CockroachDB's changefeeds have no slots",
     "pg_current_wal_lsn": "CockroachDB's changefeeds have no slots",
     "pg_inherits": "CockroachDB's logs have no partitions by day",

@@ -1,5 +1,5 @@
--- A store of one region as it is after sixty days: 2,000 sessions of 20 events, and one of 1,000 that goes on for four
--- weeks, so that it lies in two months. Of every three events one asks, one answers, one tells how far things have come.
+-- A store of one region as it is after sixty days: 2,000 sessions of 20 events, and one of 1,000 that goes on for eight
+-- weeks, so that it lies in several months. Of every three events one asks, one answers, one tells how far things have come.
 SET synchronous_commit = off;
 
 INSERT INTO event_logs (region, event_id, session_id, correlation_id, parent_correlation_id, event_type, topic,
@@ -10,7 +10,7 @@ SELECT 'us-east', md5('e' || s || '-' || i)::uuid, md5('s' || s)::uuid,
        (ARRAY['request', 'response', 'status'])[i % 3 + 1],
        CASE i % 3 WHEN 0 THEN 'omninode_codegen_request_' || action WHEN 1 THEN 'omninode_codegen_response_' || action
                   ELSE 'omninode_codegen_status_session_v1' END,
-       CASE s WHEN 0 THEN now() - interval '29 days' + i * interval '40 minutes'
+       CASE s WHEN 0 THEN now() - interval '57 days' + i * interval '80 minutes'
               ELSE now() - s * interval '42 minutes' + i * interval '2 seconds' END,
        CASE WHEN i % 3 = 0 THEN 'sent' WHEN i % 3 = 2 THEN 'processing' WHEN i % 60 = 1 THEN 'failed' ELSE 'completed' END,
        CASE WHEN i % 3 = 1 THEN (i * 7919 + s * 31) % 4000 END,

@@ -8,10 +8,9 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
@@ -52,20 +51,45 @@ def _run_chunk(run: Callable[[int], Any], first: int, count: int) -> tuple[Count
     return tally, failed
 
 
-def prove(module: str, run: Callable[[int], Any], count: int, expected: Sequence[str]) -> None:
-    """Run `count` worlds. Fails when one breaks a promise, or when a kind of fault in `expected` was never there."""
-    began, end, tally, failed = time.monotonic(), FIRST_SEED + count, Counter[str](), []
-    chunks = [(first, min(CHUNK, end - first)) for first in range(FIRST_SEED, end, CHUNK)]
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-        for part, failures in pool.map(partial(_run_chunk, run), *zip(*chunks, strict=True)):
-            tally += part
+class Proof:
+    """`count` worlds, run on all processors, from `begin` on with what others leave of them."""
+
+    def __init__(self, module: str, run: Callable[[int], Any], count: int, expected: Sequence[str]) -> None:
+        self._module = module
+        self._run = run
+        self._count = count
+        self._expected = expected
+        self._pool: ProcessPoolExecutor | None = None
+        self._parts: list[Future[tuple[Counter[str], list[tuple[int, str]]]]] = []
+
+    def begin(self) -> None:
+        """Let the worlds run, beside whatever else is tested."""
+        end = FIRST_SEED + self._count
+        self._pool = ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), os.nice, (15,))
+        chunk = partial(_run_chunk, self._run)
+        self._parts = [
+            self._pool.submit(chunk, first, min(CHUNK, end - first)) for first in range(FIRST_SEED, end, CHUNK)
+        ]
+
+    def end(self) -> None:
+        """Nobody wants to know any more."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def check(self) -> None:
+        """Fails when a world broke a promise, or when a kind of fault in `expected` was never there."""
+        if self._pool is None:
+            self.begin()
+        tally, failed = Counter[str](), []
+        for part in self._parts:
+            found, failures = part.result()
+            tally += found
             failed += failures
-    rate = count / (time.monotonic() - began)
-    print(f"{count} worlds, {rate:.0f}/s: " + ", ".join(f"{n} {kind}" for kind, n in sorted(tally.items())))
-    for seed, violation in failed:
-        print(f"python -m {module} {seed} -v   # {violation}")
-    assert not failed, f"{len(failed)} worlds failed, see above for the commands that replay them"
-    assert [kind for kind in expected if not tally[kind]] == []
+        print(f"{self._count} worlds: " + ", ".join(f"{n} {kind}" for kind, n in sorted(tally.items())))
+        for seed, violation in failed:
+            print(f"python -m {self._module} {seed} -v   # {violation}")
+        assert not failed, f"{len(failed)} worlds failed, see above for the commands that replay them"
+        assert [kind for kind in self._expected if not tally[kind]] == []
 
 
 def schedules(module: str, seed: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation import world
-from tests.simulation.proof import prove, schedules, seeds
+from tests.simulation.proof import Proof, schedules, seeds
 from tests.simulation.sequence import world as sequence_world
 
 # Kinds of faults, and of what they lead to: each must have been there, or the worlds prove little.
@@ -75,14 +75,20 @@ EXPECTED_IN_SEQUENCE = (
 )
 
 
+WORLDS = Proof("tests.simulation", world.run, seeds(0.8, 8_000), EXPECTED)
+SEQUENCES = Proof("tests.simulation.sequence", sequence_world.run, seeds(0.2, 2_500), EXPECTED_IN_SEQUENCE)
+
+
+@pytest.mark.begin_early(WORLDS)
 @pytest.mark.timeout(1200)
 def test_no_world_loses_repeats_or_confuses_anything():
-    prove("tests.simulation", world.run, seeds(0.8, 8_000), EXPECTED)
+    WORLDS.check()
 
 
+@pytest.mark.begin_early(SEQUENCES)
 @pytest.mark.timeout(1200)
 def test_no_world_breaks_a_sequence():
-    prove("tests.simulation.sequence", sequence_world.run, seeds(0.2, 2_500), EXPECTED_IN_SEQUENCE)
+    SEQUENCES.check()
 
 
 @pytest.mark.parametrize("seed", [3, 11])

@@ -45,7 +45,7 @@ def decode(listing: Listing, cursor: str) -> Place:
         made_for, time, row_id, region = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         place = Place(datetime.fromisoformat(time), UUID(row_id), str(region))
         # What is made again is the same: nothing was added, left out, or written in another way.
-        if made_for != listing or encode(listing, place) != cursor:
+        if made_for != listing or place.time.tzinfo is None or encode(listing, place) != cursor:
             raise ValueError
     except (ValueError, TypeError, AttributeError):
         raise ValueError(

@@ -13,10 +13,9 @@ from streams_app.databases import Databases, Statements
 from streams_app.databases.partitions import LOCK_TIMEOUT, detach, drop, owner
 from streams_app.errors import StartError
 from streams_app.settings import Settings
-from streams_app.systems.trace_store.months import SQL as MONTHS
 from streams_app.systems.trace_store.months import TABLE, Month, expired, read_month
 
-SQL = Statements(Path(__file__).with_name("maintenance.sql"))
+POSTGRES = Statements(Path(__file__).with_name("maintenance_postgres.sql"))
 
 # One prune of a region at a time.
 _LOCK = 7271905114
@@ -48,12 +47,12 @@ def prune_region(settings: Settings, region: str, retention_days: int, *, dry: b
     """
     busy = StartError(f"region {region}: another `traces prune` works there: wait until it has ended")
     with owner(settings, region, _LOCK, busy) as connection:
-        months = [read_month(row) for row in connection.execute(MONTHS["partitions"]).fetchall()]
+        months = [read_month(row) for row in connection.execute(POSTGRES["partitions"]).fetchall()]
         old = expired(months, datetime.now(UTC), retention_days)
         done = [_prune(connection, region, month, dry=dry) for month in old]
         if not dry and old and not any(item.failed for item in done):
             given = {"region": region, "until": old[-1].end, "limit": _BATCH}
-            while connection.execute(MONTHS["forget_sessions"], given).rowcount > 0:
+            while connection.execute(POSTGRES["forget_sessions"], given).rowcount > 0:
                 pass
         return done
 
@@ -85,10 +84,10 @@ class Condition:
 async def condition_of(databases: Databases, region: str, limit: int) -> Condition:
     """Look at a region's store. Raises what psycopg raises."""
     async with databases.connection(region) as connection:
-        tables = await (await connection.execute(SQL["tables"])).fetchall()
-        indexes = await (await connection.execute(SQL["indexes"])).fetchall()
-        [(known,)] = await (await connection.execute(SQL["has_statements"])).fetchall()
+        tables = await (await connection.execute(POSTGRES["tables"])).fetchall()
+        indexes = await (await connection.execute(POSTGRES["indexes"])).fetchall()
+        [(known,)] = await (await connection.execute(POSTGRES["has_statements"])).fetchall()
         statements = None
         if known:
-            statements = await (await connection.execute(SQL["statements"], {"limit": limit})).fetchall()
+            statements = await (await connection.execute(POSTGRES["statements"], {"limit": limit})).fetchall()
     return Condition(region, tables, indexes, statements)

@@ -12,7 +12,7 @@ from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
 from streams_app.settings import TraceSettings
 
-SQL = Statements(Path(__file__).with_name("months.sql"))
+POSTGRES = Statements(Path(__file__).with_name("months_postgres.sql"))
 
 TABLE = "event_logs"
 
@@ -63,7 +63,7 @@ async def ensure_months(databases: Databases, region: str, settings: TraceSettin
 
     async def add(connection: Connection) -> list[str]:
         arguments = {"days": settings.retention_days, "ahead": settings.months_ahead}
-        cursor = await connection.execute(SQL["add_months"], arguments)
+        cursor = await connection.execute(POSTGRES["add_months"], arguments)
         return [name for (name,) in await cursor.fetchall()]
 
     return await in_transaction(databases, region, add)

@@ -93,9 +93,7 @@ async def slow_topics(databases: Databases, limit: int) -> list[TopicPerformance
     check_limit(limit)
     parts = await _everywhere(databases, "slow_topics", {"limit": limit})
     topics = [
-        TopicPerformance(region, *row, severity=rules.severity(row[4]))
-        for region, rows in zip(databases.regions.names, parts, strict=True)
-        for row in rows
+        _performance(region, row) for region, rows in zip(databases.regions.names, parts, strict=True) for row in rows
     ]
     return sorted(topics, key=lambda topic: (-(topic.average_ms or 0.0), topic.topic, topic.region))[:limit]
 
@@ -115,6 +113,11 @@ async def sessions(databases: Databases, limit: int, after: str | None) -> Sessi
     page = found[:limit]
     place = Place(page[-1].last_event_at, page[-1].session_id) if len(found) > limit else None
     return SessionPage(page, None if place is None else cursors.encode(Listing.SESSIONS, place))
+
+
+def _performance(region: str, row: Row) -> TopicPerformance:
+    topic, events, failed, succeeded, average, p95, longest = row
+    return TopicPerformance(region, topic, events, failed, succeeded, average, p95, longest, rules.severity(average))
 
 
 def _json(name: str, value: Any) -> str | None:

@@ -29,7 +29,7 @@ SELECT k.n
 SELECT region FROM event_session_refresh WHERE region = %(region)s FOR UPDATE SKIP LOCKED;
 
 -- name: prepare_refresh
-INSERT INTO event_session_refresh (region) VALUES (%(region)s) ON CONFLICT (region) DO NOTHING;
+INSERT INTO event_session_refresh (region, refreshed_at) VALUES (%(region)s, now()) ON CONFLICT (region) DO NOTHING;
 
 -- name: take_touched
 -- What can be seen now; what commits later stays for the next refresh.

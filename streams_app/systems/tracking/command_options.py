@@ -1,44 +1,15 @@
-"""What the commands of `tracking` share: options, points in time, open databases."""
+"""What the commands of `tracking` share: their options."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
-from streams_app.databases import Databases
-from streams_app.delivery.replays import duration, moment
-from streams_app.errors import RegionUnavailableError, StartError
-from streams_app.settings import Role, Settings, load_settings
+from streams_app.commands.opening import Moment
 from streams_app.systems.tracking.summaries import Side
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def span_or_time(text: str) -> datetime:
-    """An ISO 8601 time, or a span such as 2h that ends now. Raises click.BadParameter."""
-    try:
-        return datetime.now(UTC) - duration(text)
-    except ValueError:
-        pass
-    try:
-        return moment(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}; or a span, such as 2h") from None
-
-
-class Moment(click.ParamType):
-    """A point in time on the command line."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """A time with its zone."""
-        return value if isinstance(value, datetime) else span_or_time(str(value))
-
 
 side_option = click.option(
     "--side", type=click.Choice([side.value for side in Side]), help="Only events on their way out, or in."
@@ -48,21 +19,3 @@ service_option = click.option("--service", help="Only events of this service.")
 since_option = click.option(
     "--since", type=Moment(), help="Only since then: an ISO 8601 time, else UTC, or a span (2h)."
 )
-
-
-@asynccontextmanager
-async def opened(role: Role) -> AsyncIterator[tuple[Settings, Databases]]:
-    """The settings and the open databases. Raises StartError when there are none."""
-    settings = load_settings()
-    if not settings.regions:
-        raise StartError("no regions are configured; start the local stack with `make up`, or set STREAMS_CONFIG")
-    async with Databases(settings, role) as databases:
-        try:
-            yield settings, databases
-        except RegionUnavailableError as error:
-            raise StartError(f"{error}; look at its database and pooler") from None
-        except TimeoutError:
-            limit = settings.database.region_timeout
-            raise StartError(
-                f"a region took longer than {limit:g} s: choose less, or raise database.region_timeout"
-            ) from None

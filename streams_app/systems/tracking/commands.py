@@ -9,13 +9,13 @@ from datetime import datetime
 import click
 
 from streams_app.commands.console import asynchronous, json_option, print_json
+from streams_app.commands.opening import opened
 from streams_app.delivery.replays import duration
 from streams_app.systems.tracking import lookups, resend_commands
 from streams_app.systems.tracking.alerts import judge, limits_of
 from streams_app.systems.tracking.archive_commands import ARCHIVE_COMMANDS
 from streams_app.systems.tracking.command_options import (
     BEGINNING,
-    opened,
     service_option,
     side_option,
     since_option,

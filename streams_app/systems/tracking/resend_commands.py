@@ -11,13 +11,12 @@ from typing import Any, Final, TypeAlias
 import click
 
 from streams_app.commands.console import asynchronous, json_option, print_json, print_rows, progress, say
+from streams_app.commands.opening import Moment, opened
 from streams_app.databases import Databases
 from streams_app.errors import StartError
 from streams_app.settings import Settings
 from streams_app.systems.tracking.command_options import (
     BEGINNING,
-    Moment,
-    opened,
     service_option,
     side_option,
     since_option,

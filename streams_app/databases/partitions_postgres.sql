@@ -1,0 +1,2 @@
+-- name: lock
+SELECT pg_try_advisory_lock(%(lock)s);
