@@ -23,6 +23,7 @@ from streams_app.kafka.app import StreamsApp, create_faust_app
 from streams_app.kafka.dead_letters import TopicDeadLetterSink
 from streams_app.kafka.event_sender import EventSender
 from streams_app.kafka.parking import TopicParkingLot
+from streams_app.kafka.trace_sink import trace_topics
 from streams_app.kafka.versions import ChangelogVersionTable
 from streams_app.observability.logs import logging_config
 from streams_app.observability.pages import Observer, add_pages
@@ -35,6 +36,7 @@ from streams_app.systems.requests.store import Store
 from streams_app.systems.requests.sweeper import Sweeper
 from streams_app.systems.requests.workflow import WorkflowBook, load_workflows
 from streams_app.systems.trace_store import commands as traces_commands
+from streams_app.systems.trace_store import load_commands
 from streams_app.systems.tracking import commands as tracking_commands
 from streams_app.systems.tracking import resend_commands
 from streams_app.systems.tracking.observer import ObservedHandler
@@ -132,6 +134,7 @@ COMMANDS: list[click.Command] = [
 def add_commands() -> None:
     """Put our commands beside Faust's: `faust -A streams_app …`."""
     resend_commands.sender_factory = lambda settings: EventSender(bootstrap_servers(settings.broker_url))
+    load_commands.topic_sink = trace_topics
     tracking_commands.tracking_group.add_command(relay_command)
     for command in COMMANDS:
         faust_cli.add_command(command)

@@ -62,8 +62,8 @@ class CannotVerify(click.ClickException):
 async def verify_command(system: str, topics: bool | None, samples: int, grace: float, as_json: bool) -> int:
     """Check that nothing was lost, doubled or disordered; reads the databases alone, also while workers run.
 
-    Of tracked events and traces it can read the topics as well. Exit status 0: all is well; 1: there are violations; 2: it could
-    not be checked.
+    Of tracked events and traces it can read the topics as well. Exit status 0: all is well; 1: there are violations;
+    2: it could not be checked.
     """
     if topics is not None and system == "requests":
         raise click.UsageError("--topics is for events: add --system tracking or --system trace_store")

@@ -16,6 +16,8 @@ from streams_app.commands.console import asynchronous, console, json_option, pri
 from streams_app.commands.opening import Moment, opened
 from streams_app.systems.trace_store import session_tables
 from streams_app.systems.trace_store.chains import MOST_HOPS
+from streams_app.systems.trace_store.load_commands import load_command
+from streams_app.systems.trace_store.maintenance_commands import MAINTENANCE_COMMANDS
 from streams_app.systems.trace_store.model import SessionTrace
 from streams_app.systems.trace_store.reading import MOST_EVENTS
 from streams_app.systems.trace_store.tracer import MOST_HOURS, CodegenEventTracer
@@ -209,5 +211,8 @@ def _draw(picture: Waterfall, on_terminal: bool, file: Path | None) -> None:
             raise click.ClickException(f"{file}: {error.strerror}; choose another file") from None
         say(f"{file}: {len(picture.bars)} exchanges of session {picture.session_id}")
 
+
+for _command in (load_command, *MAINTENANCE_COMMANDS):
+    traces_group.add_command(_command)
 
 COMMANDS: list[click.Command] = [traces_group]

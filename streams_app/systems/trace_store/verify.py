@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -156,6 +156,7 @@ class OnTopics:
             self._ids.add(identity)
         for region, of_region in by_region.items():
             times = [change.event.timestamp for change in of_region]
+            moments = [datetime.fromisoformat(time) for time in times]
             async with self._databases.connection(region) as connection:
                 known = await _rows(
                     connection,
@@ -164,8 +165,8 @@ class OnTopics:
                     numbers=numbers(range(len(of_region))),
                     event_ids=texts([change.event.event_id for change in of_region]),
                     times=texts(times),
-                    since=min(times),
-                    until=max(times),
+                    since=min(moments),
+                    until=max(moments),
                 )
             absent = set(range(len(of_region))) - {number for (number,) in known}
             self.missing += [
