@@ -257,6 +257,18 @@ async def test_a_circle_ends_and_a_lost_cause_is_no_harm(
     assert (await tracer.find_correlated_events(uuid4())).exchanges == []
 
 
+async def test_what_else_led_to_an_effect_is_no_part_of_the_chain(
+    fresh_databases: Databases, tracer: CodegenEventTracer
+) -> None:
+    one, effect, other = (uuid4() for _ in range(3))
+    session = session_in(fresh_databases, EAST)
+    causes = [str(one), str(other)]
+    events = [new(session, 9, "request", effect, parent_correlation_id=cause) for cause in causes]
+    await store(fresh_databases, [*events, *(new(session, 9, "request", exchange) for exchange in (one, other))])
+    found = await tracer.find_correlated_events(one)
+    assert [(part.hop, part.correlation_id) for part in found.exchanges] == [(0, one), (1, effect)]
+
+
 async def test_what_followed_is_found_though_the_cause_is_gone(
     fresh_databases: Databases, tracer: CodegenEventTracer
 ) -> None:
@@ -331,22 +343,22 @@ async def test_slow_topics_of_all_regions(fresh_databases: Databases, tracer: Co
 
 
 async def test_the_latest_sessions(fresh_databases: Databases, tracer: CodegenEventTracer) -> None:
-    sessions = [session_in(fresh_databases, (EAST, WEST, CENTRAL)[n % 3]) for n in range(7)]
+    sessions = [session_in(fresh_databases, (EAST, WEST, CENTRAL)[n % 3]) for n in range(9)]
     # Ahead of the events of other tests.
-    moments = [(datetime.now(UTC) + timedelta(minutes=1 + n // 3)).isoformat() for n in range(7)]
-    await store(fresh_databases, [new(s, timestamp=m) for s, m in zip(sessions, moments, strict=True)])
-    pairs = sorted(zip(moments, sessions, strict=True), key=lambda pair: pair[1])
-    expected = [session for _, session in sorted(pairs, key=lambda pair: pair[0][:16], reverse=True)]
+    now = datetime.now(UTC) + timedelta(minutes=1)
+    moments = {session: now + timedelta(minutes=n // 3) for n, session in enumerate(sessions)}
+    # All of one moment lie in one region, where a page may end between them.
+    twins = [session_in(fresh_databases, EAST) for _ in range(3)]
+    moments |= dict.fromkeys(twins, now + timedelta(minutes=10))
+    await store(fresh_databases, [new(session, timestamp=moment.isoformat()) for session, moment in moments.items()])
     found: list[UUID] = []
     after = None
-    while len(found) < 7:
+    while len(found) < len(moments):
         page = await tracer.sessions(2, after)
         found += [session.session_id for session in page.sessions]
         after = page.next
         assert after is not None
-    times = {session: datetime.fromisoformat(moment) for moment, session in pairs}
-    assert set(found[:7]) == set(expected)
-    assert [times[session] for session in found[:7]] == sorted(times.values(), reverse=True)
+    assert found[: len(moments)] == sorted(moments, key=lambda session: (-moments[session].timestamp(), session))
 
 
 async def test_a_region_that_is_down_fails_what_needs_it(fresh_settings: Settings, fresh_databases: Databases) -> None:
