@@ -12,9 +12,9 @@ import psycopg
 
 from benchmarks.traces.place import SQL, Place
 from streams_app.changefeed import Record
+from streams_app.systems.trace_store.copying import copy_text
 from streams_app.systems.trace_store.decoding import Decoder
 from streams_app.systems.trace_store.generate.generator import Blueprint, TraceRecord, records
-from streams_app.systems.trace_store.model import NewEvent
 
 # Rows that are made while as many are copied.
 _AT_ONCE = 20_000
@@ -82,25 +82,5 @@ def chunks(place: Place, made: Iterator[TraceRecord]) -> Iterator[Lines]:
         for record in batch:
             change = decoder.decode(Record(record.topic, 0, 0, record.key, record.value, record.headers))
             region = place.regions.of_account(change.session)
-            lines.setdefault(region, []).append(_line(region, change.event))
+            lines.setdefault(region, []).append(copy_text(region, [change.event]))
         yield lines
-
-
-def _line(region: str, event: NewEvent) -> str:
-    milliseconds = None if event.processing_time_ms is None else str(event.processing_time_ms)
-    values: Sequence[str | None] = (
-        region,
-        event.event_id,
-        event.session_id,
-        event.correlation_id,
-        event.parent_correlation_id,
-        event.event_type,
-        event.topic,
-        event.timestamp,
-        event.status,
-        milliseconds,
-        # JSON has tabs and line ends escaped already.
-        event.payload.replace("\\", "\\\\"),
-        event.metadata.replace("\\", "\\\\"),
-    )
-    return "\t".join(["\\N" if value is None else value for value in values]) + "\n"

@@ -28,7 +28,7 @@ async def measure(place: Place, level: str, requests: int, seed: str) -> float:
             subprocess.run, [*generate, "--seed", seed], cwd=PROJECT, check=True, capture_output=True
         )
         before = await _steps(databases)
-        environment = {"STREAMS_TRACKING__CONSUMPTION": level}
+        environment = {"STREAMS_SYSTEMS": "requests", "STREAMS_TRACKING__CONSUMPTION": level}
         worker = Worker(f"worker-{seed}", place.stack.config_path, place.stack.layout.root, environment)
         worker.start()
         try:

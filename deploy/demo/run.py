@@ -25,7 +25,12 @@ from deploy.local.worker import Worker
 from streams_app.settings import load_settings
 
 # Days become seconds, so that what nobody answers times out while one watches; a dead worker is noticed soon.
-ENVIRONMENT = {"STREAMS_DEADLINE_SCALE": "0.0001", "STREAMS_SESSION_TIMEOUT": "6", "STREAMS_SWEEP_INTERVAL": "2"}
+ENVIRONMENT = {
+    "STREAMS_SYSTEMS": "requests",
+    "STREAMS_DEADLINE_SCALE": "0.0001",
+    "STREAMS_SESSION_TIMEOUT": "6",
+    "STREAMS_SWEEP_INTERVAL": "2",
+}
 
 # Requests a second: less than two workers and all parts can do on two cores, so that waiting times mean something.
 RATE = 150

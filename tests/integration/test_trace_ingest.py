@@ -7,6 +7,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import orjson
 import psycopg
 import pytest
 
@@ -58,6 +59,23 @@ async def test_whatever_comes_again_adds_no_row(fresh_databases: Databases, fres
     await asyncio.gather(*(Ingest(fresh_databases, fresh_settings).take(again[n::4]) for n in range(4)))
     assert await total(fresh_databases) == before
     assert not ingest.letters.sent
+
+
+async def test_text_comes_back_as_it_was_whichever_way_it_is_written(
+    fresh_databases: Databases, fresh_settings: Settings
+) -> None:
+    """New rows are copied; beside one that is there they are inserted."""
+    awkward = "\\ \\N \\. \t \r\n \" ' , { } NULL \x1e \u2028 \U0001f4c8 %s"
+    for repeated in (False, True):
+        ingest, session = Ingest(fresh_databases, fresh_settings), str(uuid4())
+        told = [message(REQUEST, session, prd_content=awkward, metadata={awkward: [awkward]}) for _ in range(2)]
+        # As people write it: with blanks and line ends between.
+        pretty = [orjson.dumps(value, option=orjson.OPT_INDENT_2).replace(b"\n", b"\r\n\t") for value in told]
+        await ingest.take([record(REQUEST, raw, n) for n, raw in enumerate(pretty[:1] * repeated + pretty)])
+        found = await rows(fresh_databases, OF_SESSION, session=session)
+        assert sorted((row[6]["correlation_id"], row[6]["prd_content"], row[7]) for row in found) == sorted(
+            (value["correlation_id"], awkward, {awkward: [awkward]}) for value in told
+        )
 
 
 async def test_an_id_that_stands_for_another_payload_is_told_of_and_its_neighbours_are_stored(

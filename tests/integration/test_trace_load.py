@@ -23,6 +23,7 @@ from streams_app.systems.trace_store import load_commands
 from streams_app.systems.trace_store.decoding import Decoder
 from streams_app.systems.trace_store.generate.generator import Blueprint, TraceRecord, records, sizes
 from streams_app.systems.trace_store.generate.loading import TableSink, load
+from streams_app.systems.trace_store.store import TraceWriter
 from streams_app.topics import TRACE_TOPICS
 
 pytestmark = pytest.mark.stack
@@ -57,6 +58,28 @@ async def test_events_go_into_the_region_of_their_session_once(
     assert {region: len(marks) for region, marks in touched.items()} == {name: len(found[name]) for name in found}
     again = await load(BLUEPRINT, sink, asyncio.Event(), lambda *_: None)
     assert (again.events, again.new) == (1500, 0)
+
+
+async def test_new_events_are_stored_beside_those_that_come_again(fresh_databases: Databases) -> None:
+    writer, region = TraceWriter(fresh_databases), fresh_databases.regions.names[0]
+    decoder = Decoder(4096, timedelta(hours=1), timedelta(days=90))
+    events = [
+        decoder.decode(Record(made.topic, 0, 0, made.key, made.value, made.headers)).event
+        for made in records(Blueprint(11, 90, UNTIL, timedelta(hours=1)))
+    ]
+    # Whole batches that are new, before and after others; one that comes again in part; one event twice in a batch.
+    batches = [events[:40], events[30:60], events[60:70], [*events[70:75], *events[70:75]], events[75:80], events[80:]]
+    stored: set[str] = set()
+    for batch in batches:
+        added = await writer.add(region, batch)
+        assert added.new == {event.event_id for event in batch} - stored
+        assert not added.others
+        stored |= added.new
+    found = await rows(fresh_databases, b"SELECT event_id::text, payload, metadata, processing_time_ms FROM event_logs")
+    assert {row[0]: row[1:] for row in found[region] if row[0] in stored} == {
+        event.event_id: (json.loads(event.payload), json.loads(event.metadata), event.processing_time_ms)
+        for event in events
+    }
 
 
 async def test_it_stops_between_batches_when_it_is_told_to() -> None:

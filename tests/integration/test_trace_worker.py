@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -104,6 +105,10 @@ async def test_ten_thousand_events_of_all_kinds_are_stored_once_and_redelivered_
     await eventually(read_again, 60)
     assert total_of(worker.metrics(), "streams_records_total", system="trace_store", outcome="applied") == 0
     assert await stored(databases, set(sessions)) == len(sent)
+    proof = Application(stack).run("verify", "--system", "trace_store", "--topics", "--grace", "0", "--json")
+    found = orjson.loads(proof)
+    assert (found["verdict"], found["repeated"]) == ("ok", len(sent))
+    assert found["records"] >= 2 * len(sent)
 
 
 async def test_a_bad_message_of_five_megabytes_is_a_dead_letter_as_it_was(

@@ -70,10 +70,11 @@ def tables(dialect: str) -> dict[str, Table]:
         found[created[1]] = table = _table(body)
         if partitioned := re.match(r"\s*\) PARTITION BY (.*?);", rest[rest.index(body) + len(body) :]):
             table.partitioned_by = partitioned[1].lower()
-    made = re.findall(r"CREATE INDEX (\w+) ON (\w+) (?:USING (\w+) )?(\(.*?);", sql)
-    assert len(made) == sql.count("CREATE INDEX"), "an index is written in a way that is not read here"
-    for name, table_name, method, rest in made:
-        found[table_name].indexes[name] = _index(rest, found[table_name], method or "btree")
+    made = re.findall(r"CREATE (INVERTED )?INDEX (\w+) ON (\w+) (?:USING (\w+) )?(\(.*?);", sql)
+    written = re.findall("CREATE (?:INVERTED )?INDEX", sql)
+    assert len(made) == len(written), "an index is written in a way that is not read here"
+    for inverted, name, table_name, method, rest in made:
+        found[table_name].indexes[name] = _index(rest, found[table_name], "gin" if inverted else method or "btree")
     return found
 
 
@@ -97,7 +98,7 @@ def _split(body: str) -> Iterator[str]:
 
 
 def _names(listed: str) -> tuple[str, ...]:
-    return tuple(name.strip().strip('"').lower() for name in listed.split(","))
+    return tuple(name.strip().replace('"', "").lower() for name in listed.split(","))
 
 
 def _table(body: str) -> Table:

@@ -16,12 +16,18 @@ SUMMARIES = {
     *("event_production_key_created", "event_production_created"),
     *("event_consumption_key_created", "event_consumption_created"),
 }
-# PostgreSQL alone: a day is dropped as a whole. CockroachDB has no partitions by time.
-PARTITIONED = {"event_production_log", "event_consumption_log"}
+# PostgreSQL alone: a day, or a month, is dropped as a whole. CockroachDB has no partitions by time.
+PARTITIONED = {"event_production_log": "created_at", "event_consumption_log": "created_at", "event_logs": '"timestamp"'}
+# CockroachDB reads backwards more slowly than forwards.
+TURNED_ROUND = {"idx_event_logs_session_timestamp"}
 # PostgreSQL alone: what Debezium needs.
 POSTGRES_TABLES = {"debezium_heartbeat"}
 # The same empty array, which CockroachDB wants to know the type of.
-OTHER_DEFAULTS = {("account_info", "permissions"): {"'{}'", "array[]:::string[]"}}
+OTHER_DEFAULTS = {
+    ("account_info", "permissions"): {"'{}'", "array[]:::string[]"},
+    # A sequence lives in one region, and these numbers need no order.
+    ("event_session_touched", "id"): {None, "unique_rowid()"},
+}
 # CockroachDB's pooler may log in as one user for all.
 COCKROACHDB_ROLES = {"pgb"}
 # PostgreSQL grants reading by ALL TABLES, which is more than a changefeed needs.
@@ -29,7 +35,7 @@ MORE_FOR_REPLICATION = {
     *(MIGRATIONS, "delivery_fence", "event_relay", "event_relay_shard"),
     *("event_production_key", "event_consumption_key", "event_consumption_log"),
 }
-APPEND_ONLY = {"request_event_log", "request_signal", "request_account_link", "account_number_claim"}
+APPEND_ONLY = {"event_logs", "request_event_log", "request_signal", "request_account_link", "account_number_claim"}
 
 POSTGRES, COCKROACHDB = (tables(dialect) for dialect in DIALECTS)
 SHARED = sorted(set(POSTGRES) - POSTGRES_TABLES)
@@ -40,7 +46,7 @@ def both(table: str) -> tuple[Table, Table]:
 
 
 def test_tables() -> None:
-    assert len(SHARED) == 21
+    assert len(SHARED) == 25
     assert set(SHARED) == set(COCKROACHDB)
 
 
@@ -67,11 +73,15 @@ def test_keys_and_unique_constraints() -> None:
 
 
 def test_partitions() -> None:
-    assert {name: table.partitioned_by for name, table in POSTGRES.items() if table.partitioned_by} == dict.fromkeys(
-        PARTITIONED, "range (created_at)"
-    )
+    assert {name: table.partitioned_by for name, table in POSTGRES.items() if table.partitioned_by} == {
+        name: f"range ({column})" for name, column in PARTITIONED.items()
+    }
     assert not any(table.partitioned_by for table in COCKROACHDB.values())
-    assert all(len(POSTGRES[name].checks) == 2 for name in PARTITIONED)
+    assert {name: len(POSTGRES[name].checks) for name in PARTITIONED} == {
+        "event_production_log": 2,
+        "event_consumption_log": 2,
+        "event_logs": 0,
+    }
 
 
 def test_indexes() -> None:
@@ -83,15 +93,22 @@ def test_indexes() -> None:
             if name in SUMMARIES:
                 assert index == Index(("created_at",), frozenset(), None, "brin"), name
                 assert twins[name] == Index(("region", "created_at"), frozenset(), None), name
+            elif name in TURNED_ROUND:
+                forwards = tuple(column.removesuffix(" desc") for column in index.columns)
+                assert twins[name] == replace(index, columns=forwards) != index, name
             else:
-                assert index == twins[name] == replace(index, method="btree"), name
+                assert index == twins[name], name
+                assert index.method in ("btree", "gin"), name
 
 
 def test_the_indexes_of_the_logs() -> None:
     assert {name: len(POSTGRES[name].indexes) for name in sorted(PARTITIONED)} == {
         "event_consumption_log": 6,
+        "event_logs": 9,
         "event_production_log": 7,
     }
+    by_method = [index.method for index in POSTGRES["event_logs"].indexes.values()]
+    assert (by_method.count("btree"), by_method.count("gin")) == (7, 2)
     assert POSTGRES["event_production_log"].indexes["event_production_open"].condition == "status = 'pending'"
     assert POSTGRES["event_consumption_log"].indexes["idx_cons_topic_partition_offset"].columns[2] == "offset"
 
@@ -106,7 +123,7 @@ def test_every_key_of_a_regional_table_begins_with_the_locality() -> None:
 
 def test_every_key_of_the_event_tables_begins_with_the_region() -> None:
     regional = [table for table in COCKROACHDB.values() if "region" in table.columns]
-    assert len(regional) == 7
+    assert len(regional) == 11
     for table in regional:
         assert REGION_COLUMN in table.columns
         assert table.primary_key[0] == "region"

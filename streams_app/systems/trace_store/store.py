@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from streams_app.databases import Databases, Statements
 from streams_app.databases.arrays import numbers, texts
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
+from streams_app.systems.trace_store.copying import copy_text
 from streams_app.systems.trace_store.model import NewEvent
 
 SQL = Statements(Path(__file__).with_name("store.sql"))
@@ -34,23 +38,29 @@ class TraceWriter:
 
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
+        # Regions whose last events were there, some of them: a copy would fail, and leave dead rows behind.
+        self._repeating: set[str] = set()
 
     async def add(self, region: str, events: Sequence[NewEvent]) -> Added:
         """Write events that are not there; may be done again."""
-        arguments = _arguments(region, events)
+        if self._databases.settings.dialect == "postgres" and region not in self._repeating:
+            try:
+                return await in_transaction(self._databases, region, partial(_copy, region, events))
+            except psycopg.errors.UniqueViolation:
+                self._repeating.add(region)
+        added = await in_transaction(self._databases, region, partial(self._insert, region, events))
+        if len(added.new) == len(events):
+            self._repeating.discard(region)
+        return added
 
-        async def add(connection: Connection) -> Added:
-            rows = await (await connection.execute(SQL["add"], arguments)).fetchall()
-            new = {event_id for (event_id,) in rows}
-            others: set[int] = set()
-            if len(new) < len(events):
-                others = await self._others(connection, region, events)
-            sessions = {event.session_id for event in events if event.event_id in new}
-            if sessions:
-                await connection.execute(SQL["touch"], {"region": region, "sessions": _words(sessions)})
-            return Added(new, others)
-
-        return await in_transaction(self._databases, region, add)
+    async def _insert(self, region: str, events: Sequence[NewEvent], connection: Connection) -> Added:
+        rows = await (await connection.execute(SQL["add"], _arguments(region, events))).fetchall()
+        new = {event_id for (event_id,) in rows}
+        others: set[int] = set()
+        if len(new) < len(events):
+            others = await self._others(connection, region, events)
+        await _touch(region, {event.session_id for event in events if event.event_id in new}, connection)
+        return Added(new, others)
 
     async def _others(self, connection: Connection, region: str, events: Sequence[NewEvent]) -> set[int]:
         times = [datetime.fromisoformat(event.timestamp) for event in events]
@@ -88,6 +98,18 @@ class TraceWriter:
         while done := await in_transaction(self._databases, region, refresh):
             total += done
         return total
+
+
+async def _copy(region: str, events: Sequence[NewEvent], connection: Connection) -> Added:
+    async with connection.cursor() as cursor, cursor.copy(SQL["copy"]) as copy:
+        await copy.write(copy_text(region, events))
+    await _touch(region, {event.session_id for event in events}, connection)
+    return Added({event.event_id for event in events}, set())
+
+
+async def _touch(region: str, sessions: set[str], connection: Connection) -> None:
+    if sessions:
+        await connection.execute(SQL["touch"], {"region": region, "sessions": _words(sessions)})
 
 
 def _arguments(region: str, events: Sequence[NewEvent]) -> dict[str, Any]:

@@ -1,3 +1,8 @@
+-- name: copy
+-- PostgreSQL only: a fifth less work than `add`, as long as no row is there already.
+COPY event_logs (region, event_id, session_id, correlation_id, parent_correlation_id, event_type, topic, "timestamp",
+                 status, processing_time_ms, payload, metadata) FROM STDIN;
+
 -- name: add
 -- An event that is there already, delivered again, is left as it is.
 INSERT INTO event_logs (region, event_id, session_id, correlation_id, parent_correlation_id, event_type, topic,
