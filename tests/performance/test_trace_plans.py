@@ -176,3 +176,23 @@ def test_the_latest_sessions_lie_in_the_order_of_their_index(filled: Filled) -> 
         used = {filled.indexes[node["Index Name"]] for node in found if node.get("Index Name")}
         assert used == {"event_session_metrics_last"}
         assert not [node for node in found if "Sort" in node["Node Type"]]
+
+
+def test_a_new_month_without_statistics_is_read_by_the_same_indexes(filled: Filled) -> None:
+    """Until it is analysed the planner thinks that few rows are of a region: no index may begin with that."""
+    following = (NOW.replace(day=1) + timedelta(days=32)).replace(day=1)
+    copied = (
+        b"INSERT INTO event_logs (region, event_id, session_id, correlation_id, event_type, topic, status, payload,"
+        b' "timestamp") SELECT region, event_id, session_id, correlation_id, event_type, topic, status, payload,'
+        b" %(first)s + row_number() OVER () * interval '1 second' FROM (SELECT * FROM event_logs LIMIT 5000) AS l"
+    )
+    with filled.app.transaction(force_rollback=True):
+        filled.app.execute(copied, {"first": following})
+        for statements, name, arguments in (
+            (tracer.SQL, "trace", {**TWO_MONTHS, "session": SHORT}),
+            (tracer.SQL, "metrics", {**PAGE, "session": SHORT}),
+            (chains.SQL, "look", {**LOOK, "ids": [made("c7-1")]}),
+        ):
+            found = explained(filled, statements, name, arguments)
+            used = {filled.indexes[node["Index Name"]] for node in found if node.get("Index Name")}
+            assert "event_logs_pkey" not in used, json.dumps(found, indent=1)[:20_000]
