@@ -121,12 +121,13 @@ def test_every_key_of_a_regional_table_begins_with_the_locality() -> None:
         assert {key[0] for key in (table.primary_key, *table.unique)} == {"locality"}
 
 
-def test_every_key_of_the_event_tables_begins_with_the_region() -> None:
+def test_every_key_of_the_event_tables_holds_the_region() -> None:
     regional = [table for table in COCKROACHDB.values() if "region" in table.columns]
     assert len(regional) == 11
     for table in regional:
         assert REGION_COLUMN in table.columns
-        assert table.primary_key[0] == "region"
+        # Of the trace store last: the planner takes an index that begins with it for too many questions.
+        assert table.primary_key[-1 if table is COCKROACHDB["event_logs"] else 0] == "region"
         assert not table.unique
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from datetime import datetime
 
 import click
 
@@ -73,7 +74,16 @@ async def maintenance_command(region: str | None, limit: int, as_json: bool) -> 
 
 def _print(found: Condition) -> None:
     tables = [
-        (name, f"{rows:,}", _bytes(size), _bytes(of_indexes), f"{dead:,}", _share(dead, rows), vacuumed, analyzed)
+        (
+            name,
+            f"{rows:,}",
+            _bytes(size),
+            _bytes(of_indexes),
+            f"{dead:,}",
+            _share(dead, rows),
+            _moment(vacuumed),
+            _moment(analyzed),
+        )
         for name, rows, size, of_indexes, dead, vacuumed, analyzed in found.tables
     ]
     columns = ("table", "rows", "size", "indexes", "dead rows", "dead", "last vacuum", "last analyze")
@@ -95,6 +105,10 @@ def _bytes(size: float) -> str:
     while value >= 1024 and len(units) > 1:
         value, units = value / 1024, units[1:]
     return f"{value:,.0f} {units[0]}" if units[0] == "B" else f"{value:,.1f} {units[0]}"
+
+
+def _moment(when: datetime | None) -> str:
+    return "never" if when is None else f"{when:%Y-%m-%d %H:%M:%S}"
 
 
 def _share(part: int, whole: int) -> str:
