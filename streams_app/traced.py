@@ -27,6 +27,8 @@ from streams_app.topics import TRACE_TOPICS, parked_traces_topic
 
 # Seconds between looks at the months ahead, in every region.
 MONTHS_INTERVAL = 3600.0
+# Seconds in which a connection of the pages is taken to live: whoever looks at them can ask again.
+TRUSTED = 1.0
 
 
 def add_trace_store(app: StreamsApp, settings: Settings, databases: Databases, letters: DeadLetterSink) -> None:
@@ -55,7 +57,8 @@ def add_trace_pages(app: StreamsApp, settings: Settings) -> None:
     for the ingest, nor the ingest for them."""
     trace, database = settings.trace_store, settings.database
     sizes = {"pool_min": trace.pool_min, "pool_max": trace.pool_max}
-    databases = Databases(settings.model_copy(update={"database": database.model_copy(update=sizes)}))
+    own = settings.model_copy(update={"database": database.model_copy(update=sizes)})
+    databases = Databases(own, trusted=TRUSTED)
     tracer = CodegenEventTracer(databases)
     token: str | None = None
 

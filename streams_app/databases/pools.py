@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -34,9 +35,14 @@ RECONNECT_TIMEOUT = 2.0
 class Pool:
     """Connections to one database through one pooler, and why the last attempt at one failed."""
 
-    def __init__(self, settings: DatabaseSettings, place: tuple[str, str], role: Role, name: str) -> None:
+    def __init__(
+        self, settings: DatabaseSettings, place: tuple[str, str], role: Role, name: str, trusted: float = 0.0
+    ) -> None:
+        """`trusted`: seconds after its last use in which a connection is not checked again."""
         address, database = place
         self._attempts = Attempts()
+        self._trusted = trusted
+        self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._arguments = connect_arguments(settings, address, role, database)
         self.connections: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             kwargs=self._arguments,
@@ -46,11 +52,20 @@ class Pool:
             timeout=settings.pool_timeout,
             reconnect_timeout=RECONNECT_TIMEOUT,
             max_lifetime=settings.pool_lifetime,
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
+            reset=self._note,
             configure=configure,
             name=name,
             open=False,
         )
+
+    async def _check(self, connection: Connection) -> None:
+        # A round trip to the database: as much as a short question itself.
+        if time.monotonic() - self._used.get(connection, -self._trusted) >= self._trusted:
+            await AsyncConnectionPool.check_connection(connection)
+
+    async def _note(self, connection: Connection) -> None:
+        self._used[connection] = time.monotonic()
 
     @asynccontextmanager
     async def connection(self, region: str) -> AsyncIterator[Connection]:
@@ -84,7 +99,9 @@ class Pool:
 class Databases:
     """The pools of all regions, opened together. Use as an async context manager, or open() and close()."""
 
-    def __init__(self, settings: Settings, role: Role = "app") -> None:
+    def __init__(self, settings: Settings, role: Role = "app", *, trusted: float = 0.0) -> None:
+        """`trusted`: seconds after its last use in which a connection is not checked again, for those who can bear
+        that a question fails."""
         self.regions = Regions({name: region.localities for name, region in settings.regions.items()})
         self.settings = settings.database
         after, probe = self.settings.breaker_after, self.settings.breaker_probe
@@ -94,7 +111,9 @@ class Databases:
         places = {name: settings.pooler_of(name, role) for name in settings.regions}
         first = {place: name for name, place in reversed(places.items())}
         #: By the first region that uses it.
-        self._shared = {name: Pool(settings.database, place, role, f"{name}-{role}") for place, name in first.items()}
+        self._shared = {
+            name: Pool(settings.database, place, role, f"{name}-{role}", trusted) for place, name in first.items()
+        }
         self._pools = {name: self._shared[first[place]] for name, place in places.items()}
 
     async def open(self) -> None:
