@@ -18,7 +18,7 @@ SELECT correlation_id::text FROM event_logs WHERE correlation_id IS NOT NULL AND
 
 -- name: make_rows
 CREATE TABLE benchmark_rows (LIKE event_logs INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
-ALTER TABLE benchmark_rows ADD PRIMARY KEY (event_id, "timestamp", region);
+ALTER TABLE benchmark_rows ADD PRIMARY KEY (event_id, "timestamp");
 
 -- name: drop_rows
 DROP TABLE IF EXISTS benchmark_rows;

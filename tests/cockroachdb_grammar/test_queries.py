@@ -23,7 +23,7 @@ FUNCTIONS = {
     *("date_trunc", "div", "event_op", "least", "string_agg"),
     *("floor", "ln"),
     # Of the trace store.
-    *("nullif", "percentile_cont", "pg_column_size", "unique_rowid"),
+    *("abs", "nullif", "percentile_cont", "pg_column_size", "unique_rowid"),
     *("gen_random_uuid", "generate_series", "greatest", "jsonb_agg", "jsonb_array_elements_text"),
     *("jsonb_build_array", "jsonb_build_object", "jsonb_typeof", "lag", "left", "length", "lower", "lpad", "max"),
     *("md5", "min", "mod", "now", "row_number", "string_to_array", "sum", "to_jsonb", "unnest", "upper", "version"),

@@ -81,7 +81,8 @@ PAGE = {"region": REGION, "limit": 1001, "bytes": 16 * 1024 * 1024}
 TWO_MONTHS = {**PAGE, "session": LONG, "since": NOW - timedelta(days=70)}
 AFTER = {"after_time": NOW - timedelta(days=20), "after_id": LONG}
 EVER = {**PAGE, "limit": 101, "since": search._BEGINNING, "until": search._END, "payload": None, "metadata": None}
-LOOK = {**PAGE, "leaders": [made("c7-1")]}
+LOOK = {**PAGE, "ids": [made("c7-1")], "hops": [0], "most": 5, "exchanges": 1001}
+MANY = {**LOOK, "ids": [made(f"c7-{n}") for n in range(7)], "hops": [0] * 7}
 RARE = {"payload": '{"number": 170001}'}
 CORRELATION = "idx_event_logs_correlation_id"
 SESSION, PAYLOAD, METADATA = (
@@ -99,10 +100,9 @@ PLANS = [
     Plan("a rare payload", search.SQL, "search", {**EVER, **RARE}, PAYLOAD, sorts=True),
     Plan("its next page", search.SQL, "search_after", {**EVER, **RARE, **AFTER, "rank": 1}, PAYLOAD, sorts=True),
     Plan("rare metadata", search.SQL, "search", {**EVER, "metadata": '{"host": "host-7"}'}, METADATA, sorts=True),
-    Plan("an exchange", chains.SQL, "look", {**LOOK, "ids": [made("c7-1")]}, CORRELATION, sorts=True),
-    Plan("many exchanges", chains.SQL, "look", {**LOOK, "ids": [made(f"c7-{n}") for n in range(7)]}, CORRELATION,
-         sorts=True),
-    Plan("what followed", chains.SQL, "look", {**LOOK, "ids": [made("c7-1")]}, "event_logs_parent", sorts=True),
+    Plan("an exchange", chains.SQL, "look", LOOK, CORRELATION, sorts=True),
+    Plan("many exchanges", chains.SQL, "look", MANY, CORRELATION, sorts=True),
+    Plan("what followed", chains.SQL, "look", LOOK, "event_logs_parent", sorts=True),
 ]  # fmt: skip
 
 
@@ -191,7 +191,7 @@ def test_a_new_month_without_statistics_is_read_by_the_same_indexes(filled: Fill
         for statements, name, arguments in (
             (tracer.SQL, "trace", {**TWO_MONTHS, "session": SHORT}),
             (tracer.SQL, "metrics", {**PAGE, "session": SHORT}),
-            (chains.SQL, "look", {**LOOK, "ids": [made("c7-1")]}),
+            (chains.SQL, "look", LOOK),
         ):
             found = explained(filled, statements, name, arguments)
             used = {filled.indexes[node["Index Name"]] for node in found if node.get("Index Name")}

@@ -18,6 +18,8 @@ SUMMARIES = {
 }
 # PostgreSQL alone: a day, or a month, is dropped as a whole. CockroachDB has no partitions by time.
 PARTITIONED = {"event_production_log": "created_at", "event_consumption_log": "created_at", "event_logs": '"timestamp"'}
+# PostgreSQL alone: a database holds one region, and an index with it is taken for too many questions.
+WITHOUT_REGION = {"event_logs"}
 # CockroachDB reads backwards more slowly than forwards.
 TURNED_ROUND = {"idx_event_logs_session_timestamp"}
 # PostgreSQL alone: what Debezium needs.
@@ -67,7 +69,8 @@ def test_columns() -> None:
 def test_keys_and_unique_constraints() -> None:
     for table in SHARED:
         one, other = both(table)
-        assert one.primary_key == other.primary_key != (), table
+        key = other.primary_key[1:] if table in WITHOUT_REGION else other.primary_key
+        assert one.primary_key == key != (), table
         assert one.unique == other.unique, table
         assert one.checks == other.checks, table
 
@@ -121,13 +124,12 @@ def test_every_key_of_a_regional_table_begins_with_the_locality() -> None:
         assert {key[0] for key in (table.primary_key, *table.unique)} == {"locality"}
 
 
-def test_every_key_of_the_event_tables_holds_the_region() -> None:
+def test_every_key_of_the_event_tables_begins_with_the_region() -> None:
     regional = [table for table in COCKROACHDB.values() if "region" in table.columns]
     assert len(regional) == 11
     for table in regional:
         assert REGION_COLUMN in table.columns
-        # Of the trace store last: the planner takes an index that begins with it for too many questions.
-        assert table.primary_key[-1 if table is COCKROACHDB["event_logs"] else 0] == "region"
+        assert table.primary_key[0] == "region"
         assert not table.unique
 
 

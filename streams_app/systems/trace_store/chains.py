@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from operator import attrgetter
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -17,53 +18,76 @@ SQL = Statements(Path(__file__).with_name("chains.sql"))
 
 #: Most hops of a chain, in each direction.
 MOST_HOPS: Final = 50
-_ORDER: Final = attrgetter("timestamp", "event_id")
+# Exchanges that a region looks for at least: a circle has several ways to each.
+_EXCHANGES: Final = 1000
 
 
 async def follow(databases: Databases, correlation_id: UUID, max_hops: int, limit: int) -> CorrelationTrace:
-    """The chain that an exchange is part of. One round of questions for each hop, to all regions side by side.
+    """The chain that an exchange is part of. A region answers with all that it knows of the chain; what one has found
+    the others are asked about, until there is nothing new: two rounds, when a chain stays in its region.
 
-    No exchange is looked at twice: a chain that leads back to itself ends there. Raises ValueError and what psycopg
-    raises.
+    An exchange has the hop of the shortest way to it. Raises ValueError and what psycopg raises.
     """
     check_limit(limit)
     if not 0 <= max_hops <= MOST_HOPS:
         raise ValueError(f"max_hops={max_hops}: expected 0 to {MOST_HOPS}")
-    found: list[tuple[int, StoredEvent]] = []
-    cut, seen = False, {correlation_id}
-    causes, effects = {correlation_id}, {correlation_id}
-    for hop in range(max_hops + 1):
-        left = limit - len(found)
-        events, followers, more = await _look(databases, causes | effects, effects, left)
-        found += [(-hop if event.correlation_id in causes else hop, event) for event in events[:left]]
-        cut = more or len(events) > left
-        causes = {e.parent_correlation_id for e in events if e.parent_correlation_id and e.correlation_id in causes}
-        causes -= seen
-        effects = followers - seen - causes
-        seen |= causes | effects
-        if cut or not causes | effects:
-            break
-    return CorrelationTrace(correlation_id, rules.exchanges(found), cut or bool(causes | effects))
+    hops = {correlation_id: 0}
+    asked: dict[str, dict[UUID, int]] = {region: {} for region in databases.regions.names}
+    events: dict[tuple[str, UUID, datetime], StoredEvent] = {}
+    cut = False
+    while wanted := _wanted(hops, asked, max_hops):
+        answers = await asyncio.gather(*(_look(databases, *item, max_hops, limit) for item in wanted.items()))
+        for region, (found, known, more) in zip(wanted, answers, strict=True):
+            events |= {(region, event.event_id, event.timestamp): event for event in found}
+            cut |= more
+            for name, hop in known:
+                for heard in (hops, asked[region]):
+                    if name not in heard or _is_nearer(hop, heard[name]):
+                        heard[name] = hop
+    chain = [(hops[event.correlation_id], event) for event in events.values() if event.correlation_id]
+    chain.sort(key=lambda pair: (abs(pair[0]), pair[1].timestamp, pair[1].event_id))
+    cut |= len(chain) > limit or any(abs(hop) > max_hops for hop in hops.values())
+    return CorrelationTrace(correlation_id, rules.exchanges(chain[:limit]), cut)
+
+
+def _is_nearer(hop: int, than: int) -> bool:
+    """Of two ways that are as long, the one to a cause."""
+    return (abs(hop), hop) < (abs(than), than)
+
+
+def _wanted(
+    hops: Mapping[UUID, int], asked: Mapping[str, Mapping[UUID, int]], max_hops: int
+) -> dict[str, dict[UUID, int]]:
+    """What each region does not know yet that it is asked for, or only by a longer way."""
+    wanted = {
+        region: {
+            name: hop
+            for name, hop in hops.items()
+            if abs(hop) <= max_hops and (name not in known or _is_nearer(hop, known[name]))
+        }
+        for region, known in asked.items()
+    }
+    return {region: part for region, part in wanted.items() if part}
 
 
 async def _look(
-    databases: Databases, ids: set[UUID], leaders: set[UUID], limit: int
-) -> tuple[list[StoredEvent], set[UUID], bool]:
-    """The events of some exchanges, oldest first; which exchanges followed from `leaders`; whether there are more."""
-    parts = await asyncio.gather(
-        *(_look_in(databases, region, list(ids), list(leaders), limit) for region in databases.regions.names)
-    )
-    events = sorted((event for part, _, _ in parts for event in part), key=_ORDER)
-    return events, {follower for _, part, _ in parts for follower in part}, any(more for _, _, more in parts)
-
-
-async def _look_in(
-    databases: Databases, region: str, ids: list[UUID], leaders: list[UUID], limit: int
-) -> tuple[list[StoredEvent], list[UUID], bool]:
-    where = {"region": region, "ids": ids, "leaders": leaders, "limit": limit + 1, "bytes": MOST_BYTES}
+    databases: Databases, region: str, seeds: Mapping[UUID, int], max_hops: int, limit: int
+) -> tuple[list[StoredEvent], list[tuple[UUID, int]], bool]:
+    """The events of the chain that a region has, the exchanges that it has heard of, with their hops, and whether
+    there are more."""
+    exchanges = max(limit, _EXCHANGES) + 1
+    where = {
+        "region": region,
+        "ids": list(seeds),
+        "hops": list(seeds.values()),
+        "most": max_hops,
+        "limit": limit + 1,
+        "exchanges": exchanges,
+        "bytes": MOST_BYTES,
+    }
     async with databases.connection(region) as connection:
         rows = await (await connection.execute(SQL["look"], where, binary=True)).fetchall()
-    # Those that followed come last.
-    end = next((number for number, row in enumerate(rows) if row[0] is None), len(rows))
+    # The exchanges come last.
+    end = next(number for number, row in enumerate(rows) if row[0] is None)
     events, more = read_page(rows[:end], limit)
-    return events, [row[2] for row in rows[end:]], more
+    return events, [(row[2], row[12]) for row in rows[end:]], more or len(rows) - end == exchanges

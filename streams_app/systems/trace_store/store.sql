@@ -13,7 +13,7 @@ SELECT %(region)s, k.event_id, k.session_id, k.correlation_id, k.parent, k.event
               %(types)s::text[], %(topics)s::text[], %(times)s::timestamptz[], %(statuses)s::text[],
               %(milliseconds)s::int4[], %(payloads)s::text[], %(metadata)s::text[])
        AS k (event_id, session_id, correlation_id, parent, event_type, topic, at, status, ms, payload, metadata)
-    ON CONFLICT (region, event_id, "timestamp") DO NOTHING
+    ON CONFLICT DO NOTHING
 RETURNING event_id::text;
 
 -- name: touch

@@ -18,7 +18,7 @@ CREATE TABLE event_logs (
     -- The exchange that this one followed from: the next hop of a chain.
     parent_correlation_id UUID,
     computed_region       crdb_internal_region NOT VISIBLE NOT NULL AS (region::crdb_internal_region) STORED,
-    PRIMARY KEY (event_id, "timestamp", region)
+    PRIMARY KEY (region, event_id, "timestamp")
 ) WITH (ttl_expiration_expression = '("timestamp" + INTERVAL ''90 days'')', ttl_job_cron = '@daily')
   LOCALITY REGIONAL BY ROW AS computed_region;
 
