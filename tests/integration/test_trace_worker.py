@@ -129,7 +129,8 @@ async def test_a_bad_message_of_five_megabytes_is_a_dead_letter_as_it_was(
         async with asyncio.timeout(60):
             while not {places[1], places[2]} <= found.keys():
                 letter = await consumer.getone()
-                said = {name: value.decode() for name, value in letter.headers}
+                # The headers of other tests' records may be anything.
+                said = {name: value.decode() for name, value in letter.headers if name.startswith("dead-letter-")}
                 place = said["dead-letter-topic"], int(said["dead-letter-partition"]), int(said["dead-letter-offset"])
                 found[place] = said["dead-letter-reason"], letter.value
     assert found[places[1]] == ("oversized", record(REQUEST, large).value)
