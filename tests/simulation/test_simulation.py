@@ -75,8 +75,8 @@ EXPECTED_IN_SEQUENCE = (
 )
 
 
-WORLDS = Proof("tests.simulation", world.run, seeds(0.8, 8_000), EXPECTED)
-SEQUENCES = Proof("tests.simulation.sequence", sequence_world.run, seeds(0.2, 2_500), EXPECTED_IN_SEQUENCE)
+WORLDS = Proof("tests.simulation", world.run, seeds(0.76, 7_600), EXPECTED)
+SEQUENCES = Proof("tests.simulation.sequence", sequence_world.run, seeds(0.24, 2_400), EXPECTED_IN_SEQUENCE)
 
 
 @pytest.mark.begin_early(WORLDS)
