@@ -53,3 +53,13 @@ async def opened(role: Role) -> AsyncIterator[tuple[Settings, Databases]]:
             raise StartError(
                 f"a region took longer than {limit:g} s: choose less, or raise database.region_timeout"
             ) from None
+
+
+region_option = click.option("--region", help="Only this region.  [default: all]")
+
+
+def chosen_regions(settings: Settings, region: str | None) -> list[str]:
+    """The region that `--region` names, else all. Raises click.BadParameter."""
+    if region is not None and region not in settings.regions:
+        raise click.BadParameter(f"{region}: expected one of {', '.join(settings.regions)}", param_hint="--region")
+    return [region] if region is not None else list(settings.regions)

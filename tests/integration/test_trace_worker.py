@@ -206,3 +206,14 @@ async def test_months_begin_and_go_while_events_come_and_readers_read(
     await asyncio.gather(reading, return_exceptions=True)
     # They come back when they are needed.
     assert await ensure_months(databases, region, settings.trace_store) == [month.month for month in pruned]
+
+
+def test_what_the_store_takes_is_shown_and_old_months_are_named(application: Application, databases: Databases) -> None:
+    found = orjson.loads(application.run("traces", "maintenance", "--json"))
+    assert [region["region"] for region in found] == list(databases.regions.names)
+    assert {index[0] for index in found[0]["indexes"]} >= {"idx_event_logs_payload_gin", "idx_event_logs_topic"}
+    assert any(table[0] == f"event_logs_{datetime.now(UTC):%Y%m}" for table in found[0]["tables"])
+    old = orjson.loads(application.run("traces", "prune", "--older-than", "1", "--dry-run", "--json"))
+    assert {month["result"] for month in old} == {"would go"}
+    assert f"event_logs_{datetime.now(UTC):%Y%m}" not in {month["month"] for month in old}
+    assert "expected one of" in application.run("traces", "prune", "--region", "moon", "--dry-run", status=2)

@@ -9,11 +9,10 @@ from datetime import datetime
 import click
 
 from streams_app.commands.console import asynchronous, json_option, print_json, print_rows, progress, say
+from streams_app.commands.opening import chosen_regions, region_option
 from streams_app.databases import Databases
-from streams_app.settings import Settings, load_settings
+from streams_app.settings import load_settings
 from streams_app.systems.trace_store.maintenance import Condition, Pruned, condition_of, prune_region
-
-region_option = click.option("--region", help="Only this region.  [default: all]")
 
 
 @click.command("prune")
@@ -34,7 +33,7 @@ async def prune_command(older_than: int | None, region: str | None, yes: bool, d
     Run it again after a failure: it goes on where it stood. Exit status 1: some month was refused.
     """
     settings = load_settings()
-    names, days = _regions(settings, region), older_than or settings.trace_store.retention_days
+    names, days = chosen_regions(settings, region), older_than or settings.trace_store.retention_days
     if settings.database.dialect != "postgres":
         raise click.ClickException("CockroachDB itself removes old events: see ttl_expiration_expression of event_logs")
     if as_json and not (yes or dry_run):
@@ -64,7 +63,7 @@ async def maintenance_command(region: str | None, limit: int, as_json: bool) -> 
     """Show what the store takes: rows and bytes of every month, use of every index, dead rows, slow statements."""
     settings = load_settings()
     async with Databases(settings, "readonly") as databases:
-        found = [await condition_of(databases, name, limit) for name in _regions(settings, region)]
+        found = [await condition_of(databases, name, limit) for name in chosen_regions(settings, region)]
     if as_json:
         print_json([asdict(item) for item in found])
         return
@@ -113,12 +112,6 @@ def _moment(when: datetime | None) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{part / (part + whole):.1%}" if part else "0 %"
-
-
-def _regions(settings: Settings, region: str | None) -> list[str]:
-    if region is not None and region not in settings.regions:
-        raise click.BadParameter(f"{region}: expected one of {', '.join(settings.regions)}", param_hint="--region")
-    return [region] if region is not None else list(settings.regions)
 
 
 MAINTENANCE_COMMANDS: list[click.Command] = [prune_command, maintenance_command]

@@ -16,6 +16,7 @@ import click
 import orjson
 
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table, progress
+from streams_app.commands.opening import chosen_regions, region_option
 from streams_app.databases import Databases
 from streams_app.settings import Role, Settings, load_settings
 from streams_app.systems.tracking.archive import Outcome, alone, archive_day, stays
@@ -45,7 +46,6 @@ class DaysParam(click.ParamType):
 
 
 older_than = click.option("--older-than", type=DaysParam(), help="Days older than that.  [default: tracking.keep_days]")
-region_option = click.option("--region", help="Only this region.  [default: all]")
 dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -60,7 +60,7 @@ async def days_command(ahead: int | None, region: str | None, as_json: bool) -> 
     made: dict[str, list[str]] = {}
     rows: list[dict[str, Any]] = []
     async with _opened("app") as (settings, databases):
-        for name in _regions(settings, region):
+        for name in chosen_regions(settings, region):
             made[name] = await ensure_days(databases, name, settings.tracking.days_ahead if ahead is None else ahead)
     async with _opened("readonly") as (settings, databases):
         for name in made:
@@ -111,7 +111,7 @@ async def archive_command(
     async with _opened("readonly") as (settings, databases):
         into = into or settings.tracking.archive_dir
         with alone(into) if not dry_run else _nothing(), _sentences():
-            for name in _regions(settings, region):
+            for name in chosen_regions(settings, region):
                 today, days = await days_of(databases, name)
                 kept_from = oldest_kept(today, older_than or settings.tracking.keep_days)
                 for day in (day for day in days if day.day < kept_from):
@@ -146,7 +146,7 @@ async def prune_command(source: Path | None, yes: bool, dry_run: bool, as_json: 
     outcomes: list[Outcome] = []
     async with _opened("readonly") as (settings, databases):
         source = source or settings.tracking.archive_dir
-        names = _regions(settings, options["region"])
+        names = chosen_regions(settings, options["region"])
         if not (yes or dry_run):
             click.confirm(f"Drop the archived days of {', '.join(names)} from the servers?", abort=True, err=True)
         days = options["older_than"] or settings.tracking.keep_days
@@ -217,12 +217,6 @@ def _report(title: str, outcomes: list[Outcome], as_json: bool) -> int:
         rows = [(o.region, o.log, o.day, o.result, o.rows, o.why) for o in outcomes]
         print_table(title, ("region", "log", "day", "result", "rows", "why"), rows)
     return 1 if any(outcome.failed for outcome in outcomes) else 0
-
-
-def _regions(settings: Settings, region: str | None) -> list[str]:
-    if region is not None and region not in settings.regions:
-        raise click.BadParameter(f"{region}: expected one of {', '.join(settings.regions)}", param_hint="--region")
-    return [region] if region is not None else list(settings.regions)
 
 
 @asynccontextmanager
