@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+#: A title, the columns, and the rows.
+Figures: TypeAlias = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 
 
 @contextmanager
@@ -19,6 +24,28 @@ def progress(runs: int) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
         task = bar.add_task("starting the stack", total=runs, completed=-1)
         yield lambda name: bar.update(task, description=name, advance=1)
+
+
+def print_figures(explanation: str, tables: Iterable[Figures]) -> None:
+    """Print what the figures are, and the tables."""
+    console = Console(width=150)
+    console.print(explanation, highlight=False)
+    for title, columns, rows in tables:
+        table = Table(title=title, title_justify="left")
+        for column in columns:
+            table.add_column(column, no_wrap=column != "what")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+def markdown(explanation: str, tables: Iterable[Figures]) -> str:
+    """The same as a part of a page."""
+    parts = [explanation]
+    for title, columns, rows in tables:
+        lines = [columns, ("---",) * len(columns), *rows]
+        parts += [f"## {title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
+    return "\n\n".join(parts)
 
 
 def end_like_ctrl_c() -> None:

@@ -35,10 +35,7 @@ def add_trace_store(app: StreamsApp, settings: Settings, databases: Databases, l
     """Declare the agents that store the events of code generation, and what keeps the store in order."""
     writer = TraceWriter(databases)
 
-    async def add_months(region: str) -> object:
-        return await ensure_months(databases, region, settings.trace_store)
-
-    handler = TraceHandler(writer, databases.regions, settings.trace_store, add_months)
+    handler = TraceHandler(writer, databases, settings.trace_store)
     topics = {name: parked_traces_topic(name) for name in settings.regions}
     # Events have no order among them: a backlog at a worker's start need not go through the parking lot.
     parking = TopicParkingLot(app, topics, databases.is_down, in_order=False)
@@ -46,7 +43,7 @@ def add_trace_store(app: StreamsApp, settings: Settings, databases: Databases, l
     app.batch_agent(SYSTEM, TRACE_TOPICS, processors, settings)
     parking.drain_into(lambda: BatchProcessor(handler, NoVersions(), letters), settings)
     for region in databases.regions.names:
-        months = named("months", partial(add_months, region))
+        months = named("months", partial(ensure_months, databases, region, settings.trace_store))
         figures = named("session figures", partial(writer.refresh, region))
         app.task(repeating(app, months, region, MONTHS_INTERVAL))
         app.task(repeating(app, figures, region, settings.trace_store.refresh_interval))

@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-from rich.console import Console
-from rich.table import Table
-
 from benchmarks.picture import Bars
 from benchmarks.regions.figures import percentile
 from benchmarks.requests.report import machine
+from benchmarks.terminal import markdown, print_figures
 from benchmarks.traces.calls import LIMITS, Times
 from benchmarks.traces.overhead import GROUPS, Cost
 from deploy.local.layout import PROJECT
@@ -116,25 +114,13 @@ def show(results: Results, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(results), indent=2))
         return
-    console = Console(width=150)
-    console.print(explanation(results), highlight=False)
-    for title, columns, rows in tables(results):
-        table = Table(title=title, title_justify="left")
-        for column in columns:
-            table.add_column(column, no_wrap=column != "what")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+    print_figures(explanation(results), tables(results))
 
 
 def write_page(results: Results) -> None:
     """Write the page and its picture."""
-    parts = [explanation(results)]
-    for title, columns, rows in tables(results):
-        lines = [columns, ("---",) * len(columns), *rows]
-        parts += [f"## {title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
     template = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
-    PAGE.write_text(template.replace("{{figures}}", "\n\n".join(parts)), encoding="utf-8")
+    PAGE.write_text(template.replace("{{figures}}", markdown(explanation(results), tables(results))), encoding="utf-8")
     rates = {"ingest": results.ours, "COPY": results.copy}
     rates |= {name: [results.ingest / results.costs[name].seconds] for name in GROUPS}
     bars = [(name, median(found), min(found), max(found)) for name, found in rates.items()]

@@ -12,8 +12,8 @@ import psycopg
 
 from benchmarks.traces.place import SQL, Place
 from streams_app.changefeed import Record
+from streams_app.systems.trace_store.agents import decoder_of
 from streams_app.systems.trace_store.copying import copy_text
-from streams_app.systems.trace_store.decoding import Decoder
 from streams_app.systems.trace_store.generate.generator import Blueprint, TraceRecord, records
 
 # Rows that are made while as many are copied.
@@ -73,10 +73,7 @@ def copy(connection: psycopg.Connection, name: str, lines: Sequence[str]) -> Non
 
 def chunks(place: Place, made: Iterator[TraceRecord]) -> Iterator[Lines]:
     """Records as text of COPY, some thousands at a time."""
-    limits = place.settings.trace_store
-    decoder = Decoder(
-        limits.max_payload_bytes, timedelta(seconds=limits.clock_tolerance), timedelta(days=limits.retention_days)
-    )
+    decoder = decoder_of(place.settings.trace_store)
     while batch := list(islice(made, _AT_ONCE)):
         lines: Lines = {}
         for record in batch:

@@ -16,7 +16,6 @@ from streams_app.delivery.events import NoVersions
 from streams_app.delivery.ports import DeadLetter
 from streams_app.settings import Settings
 from streams_app.systems.trace_store.agents import TraceHandler
-from streams_app.systems.trace_store.months import ensure_months
 from streams_app.systems.trace_store.schemas import STATUS_TOPIC, dead_letter_topic, request_topic, response_topic
 from streams_app.systems.trace_store.store import TraceWriter
 
@@ -68,11 +67,7 @@ class Ingest:
     def __init__(self, databases: Databases, settings: Settings) -> None:
         self.letters = Letters()
         self.writer = TraceWriter(databases)
-
-        async def add_months(region: str) -> object:
-            return await ensure_months(databases, region, settings.trace_store)
-
-        handler = TraceHandler(self.writer, databases.regions, settings.trace_store, add_months)
+        handler = TraceHandler(self.writer, databases, settings.trace_store)
         self._processor = BatchProcessor(handler, NoVersions(), self.letters)
 
     async def take(self, records: Sequence[Record]) -> None:

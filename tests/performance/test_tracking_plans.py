@@ -16,6 +16,7 @@ from streams_app.databases import Statements
 from streams_app.databases.connecting import connect_arguments
 from streams_app.settings import Settings
 from streams_app.systems.tracking import consumption, days, figures, leases, lookups, publisher, resending, retries
+from tests.performance.filling import fill
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -44,20 +45,8 @@ class Filled:
 def filled(fresh_settings: Settings, stack: Any) -> Iterator[Filled]:
     """The database of one region, full, analysed."""
     region = fresh_settings.regions[REGION]
-    host, _, port = region.server.rpartition(":")
-    arguments = {"host": host, "port": port, "dbname": fresh_settings.database.name, "user": "postgres"}
-    with psycopg.connect(**arguments, password=stack.site.secret("postgres"), autocommit=True) as administrator:
-        administrator.execute(FILL.read_bytes())
-        administrator.execute(b"VACUUM ANALYZE")
-        indexes = dict(
-            administrator.execute(
-                b"SELECT c.relname, coalesce(p.relname, c.relname) FROM pg_class c"
-                b" LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class p ON p.oid = i.inhparent"
-                b" WHERE c.relkind = 'i'"
-            ).fetchall()
-        )
-        counted = administrator.execute(b"SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > 0")
-        full = {name for (name,) in counted.fetchall() if name.startswith("event_")}
+    indexes, tables = fill(fresh_settings, stack, REGION, FILL, b"VACUUM ANALYZE")
+    full = {name for name in tables if name.startswith("event_")}
     assert len(full) == 2 * 41 + 2
     with (
         psycopg.connect(**connect_arguments(fresh_settings.database, region.server, "app")) as app,

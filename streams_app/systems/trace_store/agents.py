@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import psycopg
 
 from streams_app import metrics
 from streams_app.changefeed import Change, RecordLike
-from streams_app.databases import Regions
+from streams_app.databases import Databases
 from streams_app.delivery.ports import Outcome, Rejection
 from streams_app.delivery.retry import until_done
 from streams_app.errors import FencedError, RegionUnavailableError
 from streams_app.settings import TraceSettings
 from streams_app.systems.trace_store.decoding import Decoder, TraceChange
 from streams_app.systems.trace_store.model import NewEvent
+from streams_app.systems.trace_store.months import ensure_months
 from streams_app.systems.trace_store.store import Added, TraceWriter
 
 SYSTEM = "trace_store"
 # Seconds that a batch may fail by conflicts and time-outs, before its events are tried apart.
 RETRY_BUDGET = 60.0
+
+
+def decoder_of(settings: TraceSettings) -> Decoder:
+    """What makes rows of records, within the limits of the settings."""
+    return Decoder(
+        settings.max_payload_bytes,
+        timedelta(seconds=settings.clock_tolerance),
+        timedelta(days=settings.retention_days),
+    )
 
 
 class TraceHandler:
@@ -30,22 +40,11 @@ class TraceHandler:
     # Events need not be numbered.
     history = None
 
-    def __init__(
-        self,
-        writer: TraceWriter,
-        regions: Regions,
-        settings: TraceSettings,
-        add_months: Callable[[str], Awaitable[object]],
-    ) -> None:
-        """`add_months` makes the partitions of a region that are missing."""
+    def __init__(self, writer: TraceWriter, databases: Databases, settings: TraceSettings) -> None:
         self._writer = writer
-        self._regions = regions
-        self._add_months = add_months
-        self._decoder = Decoder(
-            settings.max_payload_bytes,
-            timedelta(seconds=settings.clock_tolerance),
-            timedelta(days=settings.retention_days),
-        )
+        self._databases = databases
+        self._settings = settings
+        self._decoder = decoder_of(settings)
 
     def decode(self, record: RecordLike) -> TraceChange:
         """The event in a record. Raises Undecodable and Rejected."""
@@ -54,7 +53,7 @@ class TraceHandler:
     def route(self, change: Change) -> str:
         """The region of the event's session."""
         assert isinstance(change, TraceChange)
-        return self._regions.of_account(change.session)
+        return self._databases.regions.of_account(change.session)
 
     def ended(self, change: Change) -> bool:
         """Events have no end."""
@@ -86,7 +85,7 @@ class TraceHandler:
             # Without a constraint's name: there is no partition for a row.
             if error.diag.constraint_name is not None:
                 raise
-            await self._add_months(route)
+            await ensure_months(self._databases, route, self._settings)
             return await self._writer.add(route, events)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,8 @@ from streams_app.databases.connecting import Connection
 from streams_app.databases.snapshots import snapshot_of
 from streams_app.delivery.ports import Rejected
 from streams_app.settings import Settings
-from streams_app.systems.trace_store.decoding import Decoder, TraceChange
+from streams_app.systems.trace_store.agents import decoder_of
+from streams_app.systems.trace_store.decoding import TraceChange
 from streams_app.verification import Check, Finding, Harm, Report, Violation, merged
 
 SQL = Statements(Path(__file__).with_name("verify.sql"))
@@ -112,12 +113,9 @@ class OnTopics:
 
     def __init__(self, databases: Databases, settings: Settings, until: float) -> None:
         """Records after `until` (epoch seconds) need not be stored yet."""
-        traces = settings.trace_store
         self._databases = databases
         self._until = until * 1000
-        self._decoder = Decoder(
-            traces.max_payload_bytes, timedelta(seconds=traces.clock_tolerance), timedelta(days=traces.retention_days)
-        )
+        self._decoder = decoder_of(settings.trace_store)
         self.records = 0
         self.repeated = 0
         self.expired = 0

@@ -15,7 +15,6 @@ from streams_app.settings import TraceSettings
 from streams_app.systems.trace_store.agents import TraceHandler
 from streams_app.systems.trace_store.decoding import TraceChange
 from streams_app.systems.trace_store.generate.generator import Blueprint, TraceRecord, records
-from streams_app.systems.trace_store.months import ensure_months
 from streams_app.systems.trace_store.store import TraceWriter
 
 # Records on their way at a time: a few thousand for each region.
@@ -73,10 +72,7 @@ class TableSink:
     """Writes events to the store as a worker does that has consumed them, without topics."""
 
     def __init__(self, databases: Databases, settings: TraceSettings) -> None:
-        async def add_months(region: str) -> object:
-            return await ensure_months(databases, region, settings)
-
-        self._handler = TraceHandler(TraceWriter(databases), databases.regions, settings, add_months)
+        self._handler = TraceHandler(TraceWriter(databases), databases, settings)
 
     async def send(self, records: Sequence[TraceRecord]) -> int:
         """Write records; returns how many are new. Raises Rejected, and what `TraceHandler.process` raises."""
