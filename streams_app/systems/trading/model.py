@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +19,11 @@ _NAMESPACE: Final = UUID("5b0a3a5e-6f43-5d0c-9a77-1d1d2b7c0c04")
 def named(*parts: str) -> UUID:
     """The id of what these names together mean, the same wherever and whenever it is asked for."""
     return uuid5(_NAMESPACE, "/".join(parts))
+
+
+def locality_of_symbol(symbol: str) -> int:
+    """The hash bucket 0–29 that the orders of a symbol live in: crc32 of its UTF-8 bytes, modulo 30."""
+    return zlib.crc32(symbol.encode()) % 30
 
 
 class Side(StrEnum):
