@@ -77,7 +77,10 @@ TRANSACTIONS = Counter(
     ["system", "outcome"],
 )
 TRANSACTION_SECONDS = Histogram(
-    "streams_transaction_seconds", "Seconds of a Kafka transaction, from its first record to its end", ["system"], buckets=_SECONDS
+    "streams_transaction_seconds",
+    "Seconds of a Kafka transaction, from its first record to its end",
+    ["system"],
+    buckets=_SECONDS,
 )
 EXCHANGE_REQUESTS = Counter(
     "streams_exchange_requests",

@@ -15,7 +15,7 @@ from streams_app.delivery.ports import DeadLetterSink, Handler
 from streams_app.kafka.app import StreamsApp
 from streams_app.kafka.parking import TopicParkingLot
 from streams_app.kafka.transactional_producer import Output
-from streams_app.kafka.transactions import KafkaCluster, TransactionalProcessor
+from streams_app.kafka.transactions import Cluster, KafkaCluster, TransactionalProcessor
 from streams_app.kafka.untransacted import UntransactedCluster
 from streams_app.settings import Settings
 from streams_app.system_settings import TradingSettings
@@ -38,7 +38,7 @@ from streams_app.topics import (
 )
 
 SIGNALS = "signals"
-CLUSTERS = {"exactly_once": KafkaCluster, "at_least_once": UntransactedCluster}
+CLUSTERS: dict[str, Callable[[str], Cluster]] = {"exactly_once": KafkaCluster, "at_least_once": UntransactedCluster}
 # Seconds between looks at the days ahead, and at the slots.
 DAYS_INTERVAL = 3600.0
 SLOTS_INTERVAL = 15.0

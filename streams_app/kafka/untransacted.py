@@ -1,4 +1,4 @@
-"""A transactional agent without transactions: faster, and after a crash what it sent since the last commit comes again."""
+"""A transactional agent without transactions: faster, and what it had sent comes again after a crash."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -128,4 +128,4 @@ def _time(data: dict[str, Any]) -> datetime:
         raise Rejected("bad_time", f"{str(data.get('time'))[:40]!r}: expected ISO 8601") from None
     if time.tzinfo is None or not 2000 <= time.year < 2200:
         raise Rejected("bad_time", f"{time.isoformat()}: expected a zone, and a year of this age")
-    return time
+    return time.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Events of orders as they come from trading.orders: from Debezium's EventRouter, or from a changefeed of the outbox."""
+"""Events of orders as they come: from Debezium's EventRouter, or from a changefeed of the outbox."""
 
 from __future__ import annotations
 
@@ -34,13 +34,10 @@ def read_order_event(record: RecordLike) -> OrderEvent | None:
         return None
     row, headers = change.after, change.headers
     if "aggregate_type" in row:  # the outbox's own row: what the router puts into headers stands in columns
-        row, event_id, event_type = row.get("payload"), row.get("event_id"), row.get("type")
-    else:
-        place = record.topic, record.partition, record.offset
-        event_id, event_type = events.event_id(headers, row, place), events.event_type(headers, row)
-    if event_type != ORDER_CREATED:
+        return _event(change, row.get("payload"), row.get("event_id")) if row.get("type") == ORDER_CREATED else None
+    if events.event_type(headers, row) != ORDER_CREATED:
         return None
-    return _event(change, row, event_id)
+    return _event(change, row, events.event_id(headers, row, (record.topic, record.partition, record.offset)))
 
 
 def _event(change: Change, payload: Any, event_id: Any) -> OrderEvent:

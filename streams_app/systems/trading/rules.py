@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Decimal
 from hashlib import blake2b
 from typing import Final, Protocol
+from uuid import UUID
 
 from streams_app.delivery.ports import Rejected
 from streams_app.systems.trading.model import TIMEFRAMES, Decision, Order, Reading, Side, Signal, named
@@ -64,7 +65,7 @@ def decide(signal: Signal, windows: Mapping[str, Window], size: int) -> Decision
     score = sum(WEIGHTS[name] * reading.net for name, reading in readings.items())
     side = Side.BUY if score > 0 else Side.SELL if score < 0 else Side.HOLD
     return Decision(
-        decision_id=named("decision", signal.symbol, signal.timeframe, str(signal.signal_id)),
+        decision_id=decision_id(signal),
         # Every signal that counts leads to one decision.
         sequence=sum(reading.seen for reading in readings.values()),
         signal_id=signal.signal_id,
@@ -76,6 +77,14 @@ def decide(signal: Signal, windows: Mapping[str, Window], size: int) -> Decision
         confidence=confidence(score, size),
         windows=readings,
     )
+
+
+def decision_id(signal: Signal) -> UUID:
+    """The id of the decision that follows from a signal.
+
+    A signal's id that is used again for another time, when the first one is forgotten, is another signal.
+    """
+    return named("decision", signal.symbol, signal.timeframe, str(signal.signal_id), signal.time.isoformat())
 
 
 def confidence(score: int, size: int) -> str:

@@ -109,6 +109,4 @@ def _words(values: Iterable[object]) -> str:
 
 def _stored(row: tuple[Any, ...]) -> StoredOrder:
     order_id, client_order_id, symbol, side, quantity, price, status, event_id = row
-    return StoredOrder(
-        order_id, client_order_id, symbol, Side(side), quantity, price, OrderStatus(status), event_id
-    )
+    return StoredOrder(order_id, client_order_id, symbol, Side(side), quantity, price, OrderStatus(status), event_id)

@@ -6,12 +6,12 @@ SELECT id::text, client_order_id, decision_id::text, symbol, side, qty, price, c
  WHERE region = %(region)s;
 
 -- name: orders_have_events
--- Orders of days that the outbox still has, without their event.
+-- Orders without their event, since the first day that no prune has taken.
 SELECT o.client_order_id
   FROM app.orders o
   LEFT JOIN app.outbox e ON e.region = %(region)s AND e.aggregate_id = o.id AND e.type = %(type)s
  WHERE o.region = %(region)s AND e.event_id IS NULL
-   AND o.created_at >= (SELECT min(occurred_at) FROM app.outbox WHERE region = %(region)s);
+   AND o.created_at >= %(since)s;
 
 -- name: events_have_orders
 SELECT e.event_id::text
