@@ -13,6 +13,7 @@ from streams_app.background import announce_to_prometheus, repeating, watchdog
 from streams_app.commands import dead_letters, replay
 from streams_app.commands.relay import relay_command
 from streams_app.commands.schema import all_topics, migrate_command, schema_files, topics_command
+from streams_app.commands.trading import TRADING_COMMANDS
 from streams_app.commands.verify import verify_command
 from streams_app.databases import Databases
 from streams_app.databases.migrations import check_schema
@@ -41,7 +42,9 @@ from streams_app.systems.tracking import commands as tracking_commands
 from streams_app.systems.tracking import resend_commands
 from streams_app.systems.tracking.observer import ObservedHandler
 from streams_app.systems.tracking.publisher import TrackedPublisher
+from streams_app.systems.trading.commands import trading_group
 from streams_app.topics import DEAD_LETTERS, parked_topic
+from streams_app.traded import add_trading
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +65,8 @@ def create_app(settings: Settings) -> StreamsApp:
     if "trace_store" in settings.systems:
         traced.add_trace_store(app, settings, databases, letters)
         traced.add_trace_pages(app, settings)
+    if "trading" in settings.systems:
+        add_trading(app, settings, databases, letters)
     observer = Observer(app, databases, tables, settings.stall_timeout)
     add_pages(app, observer)
     app.before_start.append(lambda: _check(settings, databases, book))
@@ -128,6 +133,7 @@ COMMANDS: list[click.Command] = [
     *requests_commands.COMMANDS,
     *tracking_commands.COMMANDS,
     *traces_commands.COMMANDS,
+    trading_group,
 ]
 
 
@@ -136,5 +142,7 @@ def add_commands() -> None:
     resend_commands.sender_factory = lambda settings: EventSender(bootstrap_servers(settings.broker_url))
     load_commands.topic_sink = trace_topics
     tracking_commands.tracking_group.add_command(relay_command)
+    for command in TRADING_COMMANDS:
+        trading_group.add_command(command)
     for command in COMMANDS:
         faust_cli.add_command(command)
