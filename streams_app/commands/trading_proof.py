@@ -1,4 +1,4 @@
-"""`trading check-duplicates` and `trading eos-verify`: what was sent twice, and the whole way from signals to executions."""
+"""`trading check-duplicates` and `trading eos-verify`: what is there twice, and the way from signals to executions."""
 
 from __future__ import annotations
 

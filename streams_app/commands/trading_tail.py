@@ -35,7 +35,7 @@ _QUIET = 0.5
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document a line.")
 @asynchronous
 async def tail_command(what: str, timeframe: str | None, last: int, follow: bool, as_json: bool) -> None:
-    """Show the last records of signals, decisions or orders, and those that come; committed ones only. Ctrl-C ends it."""
+    """Show the last records of signals, decisions or orders, and those that come; committed ones. Ctrl-C ends it."""
     if timeframe is not None and what != "signals":
         raise click.UsageError("--timeframe is for signals")
     topics = _TOPICS[what] if timeframe is None else [f"trading.signal.{timeframe}"]
