@@ -20,7 +20,7 @@ from streams_app.delivery.ports import Rejected
 from streams_app.system_settings import TradingSettings
 from streams_app.systems.trading.messages import read_signal
 from streams_app.systems.trading.model import TIMEFRAMES, Decision, Reading, Side, Signal
-from streams_app.systems.trading.rules import WEIGHTS, decision_id
+from streams_app.systems.trading.rules import MOST_KNOWN, WEIGHTS, decision_id
 
 Place = tuple[str, int, int]
 
@@ -47,6 +47,7 @@ class Signals:
         self.accepted: dict[tuple[str, str], list[Accepted]] = defaultdict(list)
         self._newest: dict[tuple[str, str], datetime] = {}
         self._known: dict[tuple[str, str, UUID], tuple[datetime, Decimal]] = {}
+        self._recent: dict[tuple[str, str], list[datetime]] = defaultdict(list)
 
     def take(self, record: RecordLike) -> None:
         """Take the next record of its partition."""
@@ -70,8 +71,14 @@ class Signals:
                 raise Rejected("id_conflict")
             self.repeated += 1
             return
+        newest = max(self._newest.get(history, signal.time), signal.time)
+        if len(self._recent[history]) >= MOST_KNOWN:
+            self._recent[history] = [time for time in self._recent[history] if time >= newest - span]
+            if len(self._recent[history]) >= MOST_KNOWN:
+                raise Rejected("too_many_signals")
+        self._newest[history] = newest
         self._known[name] = signal.time, price
-        self._newest[history] = max(self._newest.get(history, signal.time), signal.time)
+        self._recent[history].append(signal.time)
         self.accepted[history].append(Accepted(signal, price, sent))
 
 

@@ -17,8 +17,8 @@ from streams_app.systems.trading.windows import Window
 
 #: How much a timeframe weighs in a decision: what has just happened more than what happened before.
 WEIGHTS: Final = {"1m": 5, "5m": 3, "15m": 2}
-# Signals of a symbol and timeframe that may come within the time in which their ids are remembered.
-_MOST_KNOWN: Final = 2000
+#: Signals of a symbol and timeframe that may come within the time in which their ids are remembered.
+MOST_KNOWN: Final = 2000
 
 
 class Sizing(Protocol):
@@ -48,10 +48,11 @@ def take(window: Window, signal: Signal, size: int, stale_after: int) -> bool:
         if known[1] != digest:
             raise Rejected("id_conflict", f"signal {name} came before with another content")
         return False
-    if len(window.known) >= _MOST_KNOWN:
-        raise Rejected("too_many_signals", f"more than {_MOST_KNOWN} signals within {stale_after} bars")
+    window.forget(at, stale_after * TIMEFRAMES[signal.timeframe])
+    if len(window.known) >= MOST_KNOWN:
+        raise Rejected("too_many_signals", f"more than {MOST_KNOWN} signals within {stale_after} bars")
     window.add(signal.price, size)
-    window.remember(name, at, digest, stale_after * TIMEFRAMES[signal.timeframe])
+    window.known[name] = (at, digest)
     return True
 
 

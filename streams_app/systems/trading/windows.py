@@ -30,10 +30,9 @@ class Window:
         self.seen += 1
         self.last = price
 
-    def remember(self, name: str, at: int, digest: str, seconds: int) -> None:
-        """Know a signal again; forget those that are more than `seconds` behind the newest."""
+    def forget(self, at: int, seconds: int) -> None:
+        """A signal of the time `at` comes: forget those that are more than `seconds` behind the newest."""
         self.newest = max(self.newest, at)
-        self.known[name] = (at, digest)
         self.known = {each: mark for each, mark in self.known.items() if mark[0] >= self.newest - seconds}
 
 

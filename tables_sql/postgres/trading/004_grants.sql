@@ -1,6 +1,8 @@
 GRANT USAGE ON SCHEMA app TO streams_app, streams_readonly, streams_replication;
 
-GRANT SELECT ON app.orders, app.outbox TO streams_app, streams_readonly, streams_replication;
+GRANT SELECT ON app.orders, app.outbox TO streams_app, streams_readonly;
+
+GRANT SELECT ON app.outbox TO streams_replication;
 
 GRANT INSERT, UPDATE ON app.orders TO streams_app;
 
