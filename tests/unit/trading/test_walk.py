@@ -12,7 +12,7 @@ import pytest
 
 from streams_app.system_settings import TradingSettings
 from streams_app.systems.trading.generate.signals import Market, signals
-from streams_app.systems.trading.generate.walk import CONTRACTS, DEFAULT, MOST_GAP, MOST_TICKS, price
+from streams_app.systems.trading.generate.walk import CONTRACTS, DEFAULT, MOST_GAP, MOST_TICKS, Contract, price
 from streams_app.systems.trading.model import TIMEFRAMES
 from streams_app.systems.trading.rules import decide, order_of, take
 from streams_app.systems.trading.windows import Window
@@ -27,7 +27,7 @@ print([price(5, symbol, datetime(2026, 11, 2, 13, 7, tzinfo=UTC)) for symbol in 
 
 
 def test_two_processes_work_out_the_same_prices() -> None:
-    def said(hash_seed: str) -> str:
+    def said(hash_seed: str) -> bytes:
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
         return subprocess.run([sys.executable, "-c", PRINT], env=environment, check=True, capture_output=True).stdout
 
@@ -58,8 +58,8 @@ def test_prices_are_whole_ticks_near_the_base(symbol: str) -> None:
 
 
 @pytest.mark.parametrize("contract", [*CONTRACTS.values(), DEFAULT])
-def test_no_day_is_long_enough_to_end_at_nothing(contract: object) -> None:
-    assert contract.base / contract.tick > 24 * 60 * MOST_TICKS + MOST_GAP  # type: ignore[attr-defined]
+def test_no_day_is_long_enough_to_end_at_nothing(contract: Contract) -> None:
+    assert contract.base / contract.tick > 24 * 60 * MOST_TICKS + MOST_GAP
 
 
 def test_all_configured_symbols_are_known() -> None:
