@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import click
 from faust.cli.base import cli as faust_cli
@@ -24,7 +25,7 @@ from streams_app.kafka.app import StreamsApp, create_faust_app
 from streams_app.kafka.dead_letters import TopicDeadLetterSink
 from streams_app.kafka.event_sender import EventSender
 from streams_app.kafka.parking import TopicParkingLot
-from streams_app.kafka.trace_sink import trace_topics
+from streams_app.kafka.record_sink import record_sink
 from streams_app.kafka.versions import ChangelogVersionTable
 from streams_app.observability.logs import logging_config
 from streams_app.observability.pages import Observer, add_pages
@@ -42,8 +43,9 @@ from streams_app.systems.tracking import commands as tracking_commands
 from streams_app.systems.tracking import resend_commands
 from streams_app.systems.tracking.observer import ObservedHandler
 from streams_app.systems.tracking.publisher import TrackedPublisher
+from streams_app.systems.trading import generate_commands
 from streams_app.systems.trading.commands import trading_group
-from streams_app.topics import DEAD_LETTERS, parked_topic
+from streams_app.topics import DEAD_LETTERS, SIGNAL_TOPICS, TRACE_TOPICS, parked_topic
 from streams_app.traded import add_trading
 
 logger = logging.getLogger(__name__)
@@ -140,7 +142,8 @@ COMMANDS: list[click.Command] = [
 def add_commands() -> None:
     """Put our commands beside Faust's: `faust -A streams_app …`."""
     resend_commands.sender_factory = lambda settings: EventSender(bootstrap_servers(settings.broker_url))
-    load_commands.topic_sink = trace_topics
+    load_commands.topic_sink = partial(record_sink, TRACE_TOPICS)
+    generate_commands.topic_sink = partial(record_sink, SIGNAL_TOPICS)
     tracking_commands.tracking_group.add_command(relay_command)
     for command in TRADING_COMMANDS:
         trading_group.add_command(command)

@@ -84,9 +84,8 @@ TRANSACTION_SECONDS = Histogram(
 )
 EXCHANGE_REQUESTS = Counter(
     "streams_exchange_requests",
-    "Requests to the exchange, by outcome: accepted, found (it had the order), missing, unknown (nobody knows whether "
-    "it has the order), refused",
-    ["outcome"],
+    "Requests to the exchange, by method and HTTP status; none: no answer came, and nobody knows what became of it",
+    ["method", "status"],
 )
 EXCHANGE_SECONDS = Histogram("streams_exchange_seconds", "Seconds of a request to the exchange", buckets=_SECONDS)
 # What the databases say, read by every worker: take the max over workers.

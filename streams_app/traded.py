@@ -60,7 +60,8 @@ def add_trading(app: StreamsApp, settings: Settings, databases: Databases, lette
             app.task(repeating(app, days, region, DAYS_INTERVAL))
             app.task(repeating(app, slots, region, SLOTS_INTERVAL))
     if "executor" in trading.roles:
-        exchange = HttpExchange(trading.exchange_url, trading.exchange_timeout, trading.exchange_requests)
+        exchange = HttpExchange(trading)
+        app.before_start.append(exchange.open)
         app.after_stop.append(exchange.close)
         executor = OrderExecutor(store, databases.regions, exchange)
         small = settings.model_copy(update={"batch_size": min(settings.batch_size, EXECUTED_AT_ONCE)})

@@ -98,7 +98,7 @@ async def eos_verify_command(group: str | None, exchange: bool, grace: float, sa
         async with AsyncExitStack() as stack:
             logs = await transaction_logs(settings.broker_url, [DECISIONS.name, signals_changelog(name).name])
             progress = await _progress(settings, name)
-            asked = await stack.enter_async_context(HttpExchange.of(settings.trading)) if exchange else None
+            asked = await stack.enter_async_context(HttpExchange(settings.trading)) if exchange else None
             report = await verify(
                 settings, grace=grace, samples=samples, topics=TradingTopics(settings), exchange=asked
             )

@@ -42,7 +42,14 @@ MORE_FOR_REPLICATION = {
     *(MIGRATIONS, "delivery_fence", "event_relay", "event_relay_shard"),
     *("event_production_key", "event_consumption_key", "event_consumption_log"),
 }
-APPEND_ONLY = {"event_logs", "outbox", "request_event_log", "request_signal", "request_account_link", "account_number_claim"}
+APPEND_ONLY = {
+    "event_logs",
+    "outbox",
+    "request_event_log",
+    "request_signal",
+    "request_account_link",
+    "account_number_claim",
+}
 
 POSTGRES, COCKROACHDB = (tables(dialect) for dialect in DIALECTS)
 SHARED = sorted(set(POSTGRES) - POSTGRES_TABLES)

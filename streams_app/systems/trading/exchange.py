@@ -12,6 +12,7 @@ from urllib.parse import quote
 import orjson
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
+from streams_app import metrics
 from streams_app.system_settings import TradingSettings
 from streams_app.systems.trading.model import FINAL, Execution, OrderStatus, Side
 
@@ -54,7 +55,7 @@ class Exchange(Protocol):
 
 
 class HttpExchange:
-    """An exchange over HTTP. Use as an async context manager; nothing is tried twice in here."""
+    """An exchange over HTTP. Use as an async context manager, or `open` and `close` it. Nothing is tried twice here."""
 
     def __init__(self, settings: TradingSettings) -> None:
         self._url = settings.exchange_url.rstrip("/")
@@ -65,12 +66,20 @@ class HttpExchange:
         self._session: ClientSession | None = None
 
     async def __aenter__(self) -> HttpExchange:
-        self._session = ClientSession(
-            connector=TCPConnector(limit=self._requests), timeout=ClientTimeout(total=self._timeout)
-        )
+        await self.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Get ready; nothing is asked yet."""
+        self._session = ClientSession(
+            connector=TCPConnector(limit=self._requests), timeout=ClientTimeout(total=self._timeout)
+        )
+
+    async def close(self) -> None:
+        """Let go of the connections."""
         if self._session is not None:
             await self._session.close()
 
@@ -117,16 +126,19 @@ class HttpExchange:
         body = None if data is None else orjson.dumps(data)
         headers = {"Content-Type": "application/json"} if data else None
         try:
-            async with (
-                self._turns,
-                self._session.request(
-                    method, self._url + path, data=body, headers=headers, allow_redirects=False
-                ) as response,
-            ):
-                return response.status, await response.read()
+            async with self._turns:
+                with metrics.EXCHANGE_SECONDS.time():
+                    async with self._session.request(
+                        method, self._url + path, data=body, headers=headers, allow_redirects=False
+                    ) as response:
+                        said = response.status, await response.read()
+            metrics.EXCHANGE_REQUESTS.labels(method, str(response.status)).inc()
+            return said
         except TimeoutError:
+            metrics.EXCHANGE_REQUESTS.labels(method, "none").inc()
             raise UnknownOutcomeError(f"the exchange did not answer within {self._timeout:g} s") from None
         except (ClientError, OSError) as error:
+            metrics.EXCHANGE_REQUESTS.labels(method, "none").inc()
             raise UnknownOutcomeError(f"the exchange cannot be asked: {type(error).__name__}: {error}") from None
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 
 from streams_app.changefeed import RecordLike
-from streams_app.system_settings import TradingSettings
 from streams_app.systems.trading.messages import read_signal
 from streams_app.systems.trading.model import TIMEFRAMES, Decision
-from streams_app.systems.trading.rules import decide, take
+from streams_app.systems.trading.rules import Watching, decide, take
 from streams_app.systems.trading.windows import read_window, window_key, write_window
 
 
-def step(record: RecordLike, state: MutableMapping[bytes, bytes], settings: TradingSettings) -> Decision | None:
+def step(record: RecordLike, state: MutableMapping[bytes, bytes], settings: Watching) -> Decision | None:
     """Let a signal into its window in `state`, and decide; None when it is there already.
 
     Raises Undecodable and Rejected; then `state` is as it was.

@@ -17,10 +17,9 @@ from uuid import UUID
 
 from streams_app.changefeed import RecordLike, Undecodable
 from streams_app.delivery.ports import Rejected
-from streams_app.system_settings import TradingSettings
 from streams_app.systems.trading.messages import read_signal
 from streams_app.systems.trading.model import TIMEFRAMES, Decision, Reading, Side, Signal
-from streams_app.systems.trading.rules import MOST_KNOWN, WEIGHTS, decision_id
+from streams_app.systems.trading.rules import MOST_KNOWN, WEIGHTS, Watching, decision_id
 
 Place = tuple[str, int, int]
 
@@ -37,7 +36,7 @@ class Accepted:
 class Signals:
     """The signals of the topics, each partition's in order: those that count, by symbol and timeframe."""
 
-    def __init__(self, settings: TradingSettings) -> None:
+    def __init__(self, settings: Watching) -> None:
         self._settings = settings
         self.records = 0
         #: Repetitions of signals that count.

@@ -21,6 +21,19 @@ WEIGHTS: Final = {"1m": 5, "5m": 3, "15m": 2}
 MOST_KNOWN: Final = 2000
 
 
+class Watching(Protocol):
+    """The settings that decide about signals and decisions."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]: ...
+    @property
+    def clock_tolerance(self) -> float: ...
+    @property
+    def window(self) -> int: ...
+    @property
+    def stale_after(self) -> int: ...
+
+
 class Sizing(Protocol):
     """The settings that decide about orders."""
 

@@ -13,7 +13,7 @@ from streams_app.databases import Regions, Statements
 from streams_app.databases.connecting import Connection
 from streams_app.databases.snapshots import snapshot_of
 from streams_app.settings import Settings
-from streams_app.systems.trading.exchange import Exchange
+from streams_app.systems.trading.exchange import HttpExchange
 from streams_app.systems.trading.messages import ORDER_CREATED
 from streams_app.systems.trading.model import FINAL, Execution, locality_of_symbol
 from streams_app.systems.trading.verify_checks import (
@@ -52,7 +52,7 @@ async def verify(
     grace: float,
     samples: int,
     topics: Topics | None = None,
-    exchange: Exchange | None = None,
+    exchange: HttpExchange | None = None,
     on_check: Callable[[], None] = lambda: None,
 ) -> Report:
     """Check all regions; and `topics` and `exchange`, when they are given.
