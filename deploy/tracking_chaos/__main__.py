@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import secrets
 import shutil
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 import psycopg
 from rich.console import Console
 
+from deploy.chaos.alone import cleaned, interruptible
 from deploy.chaos.errors import ChaosError
 from deploy.demo.run import keep
 from deploy.local import Stack, StackError
@@ -33,8 +31,7 @@ KEPT = PROJECT / ".local" / "tracking-chaos-logs"
 def main(words: list[str] | None = None) -> int:
     """Run what the command line asks for; the exit status is 0 when everything is proved."""
     arguments = build_parser().parse_args(words)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interruptible()
     size = FULL if arguments.full else SHORT
     # Two runs on one broker, also with one seed, have nothing in common.
     name = f"tracking-chaos.{arguments.seed}.{secrets.token_hex(3)}"
@@ -94,23 +91,9 @@ def _stack(running: bool) -> Iterator[Stack | None]:
     if running:
         yield None
         return
-    ROOT.parent.mkdir(exist_ok=True)
-    with ROOT.with_suffix(".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ChaosError("another run is under way in this checkout") from None
-        stack = Stack(ROOT)
-        stack.clean()
-        try:
-            stack.up()
-            yield stack
-        finally:
-            stack.clean()
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    with cleaned(Stack(ROOT)) as stack:
+        stack.up()
+        yield stack
 
 
 if __name__ == "__main__":
