@@ -5,23 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 from rich.console import Console
 
 from deploy.chaos.alone import cleaned, interruptible
-from deploy.chaos.errors import ChaosError
-from deploy.demo.run import keep
-from deploy.local import Stack, StackError
+from deploy.chaos.ending import conclude, guarded
+from deploy.local import Stack
 from deploy.local.layout import PROJECT
 from deploy.local.settings_files import VARIABLE
 from deploy.tracking_chaos.plan import FULL, SHORT, Size
 from deploy.tracking_chaos.run import Run
-from streams_app.errors import SettingsError, StartError
 from streams_app.settings import load_settings
 
 ROOT = PROJECT / ".local" / "tracking-chaos"
@@ -35,16 +31,7 @@ def main(words: list[str] | None = None) -> int:
     size = FULL if arguments.full else SHORT
     # Two runs on one broker, also with one seed, have nothing in common.
     name = f"tracking-chaos.{arguments.seed}.{secrets.token_hex(3)}"
-    try:
-        with _stack(arguments.running) as stack:
-            return _run(size, arguments.seed, name, stack)
-    except (ChaosError, StackError, SettingsError, StartError, psycopg.Error) as error:
-        first, _, rest = str(error).partition("\n")
-        print(f"{rest}\nTRACKING CHAOS FAILED {first}")
-        return 1
-    except KeyboardInterrupt:
-        print("TRACKING CHAOS FAILED interrupted")
-        return 130
+    return guarded("TRACKING CHAOS", lambda: _main(size, arguments.seed, name, running=arguments.running))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,26 +49,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(size: Size, seed: int, name: str, stack: Stack | None) -> int:
-    console = Console()
-    console.print(f"Seed {seed}: {size.events:,} events, {size.kills} kills, {size.stops} stops.", highlight=False)
-    environment = {} if stack is None else {VARIABLE: str(stack.config_path)}
-    os.environ.update(environment)
-    logs = KEPT / name
-    logs.mkdir(parents=True, exist_ok=True)
-    run, result = Run(load_settings(), size, seed, name, logs, environment), None
-    try:
-        result = run.run(console)
-    finally:
-        run.stop()
-        if result is not None and result.proved:
-            shutil.rmtree(logs)
-        else:
-            if stack is not None:
-                keep(stack, logs)
-            print(f"The logs are in {logs}")
-    print(result.line())
-    return 0 if result.proved else 1
+def _main(size: Size, seed: int, name: str, *, running: bool) -> int:
+    with _stack(running) as stack:
+        console = Console()
+        console.print(f"Seed {seed}: {size.events:,} events, {size.kills} kills, {size.stops} stops.", highlight=False)
+        environment = {} if stack is None else {VARIABLE: str(stack.config_path)}
+        os.environ.update(environment)
+        logs = KEPT / name
+        logs.mkdir(parents=True, exist_ok=True)
+        run = Run(load_settings(), size, seed, name, logs, environment)
+        return conclude(lambda: run.run(console), run.stop, logs, stack)
 
 
 @contextmanager
