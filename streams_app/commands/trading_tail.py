@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import click
@@ -23,8 +24,6 @@ _TOPICS = {
     "decisions": [DECISIONS.name],
     "orders": [ORDERS.name],
 }
-# Seconds of quiet after which `--no-follow` is at the end.
-_QUIET = 0.5
 
 
 @click.command("tail")
@@ -45,21 +44,24 @@ async def tail_command(what: str, timeframe: str | None, last: int, follow: bool
         bounds = await whole_topics(consumer, counts)
         consumer.assign(list(bounds))
         for place, (low, high) in bounds.items():
-            consumer.seek(place, max(low, high - last))
+            # As many records at least: every other offset may be the marker of a transaction.
+            consumer.seek(place, max(low, high - 2 * last))
+        for record in await _rest(consumer, {place: high for place, (_, high) in bounds.items()}, last):
+            say(_line(record, as_json))
         with stop_on_signal() as stop:
-            await _show(consumer, {place: high for place, (_, high) in bounds.items()}, stop, follow, as_json)
+            while follow and not stop.is_set():
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    for record in records:
+                        say(_line(record, as_json))
 
 
-async def _show(
-    consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], stop: asyncio.Event, follow: bool, as_json: bool
-) -> None:
-    """Print records until told to stop, or, without `follow`, until the ends are reached."""
-    while not stop.is_set():
-        for records in (await consumer.getmany(timeout_ms=200)).values():
-            for record in records:
-                say(_line(record, as_json))
-        if not follow and all([await consumer.position(place) >= end for place, end in ends.items()]):
-            return
+async def _rest(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], last: int) -> list[Any]:
+    """The last records of each partition up to its end, in the order of their time."""
+    found: dict[TopicPartition, deque[Any]] = {place: deque(maxlen=last) for place in ends}
+    while any([await consumer.position(place) < end for place, end in ends.items()]):
+        for place, records in (await consumer.getmany(timeout_ms=200)).items():
+            found[place].extend(records)
+    return sorted(chain.from_iterable(found.values()), key=lambda record: record.timestamp)
 
 
 def _line(record: Any, as_json: bool) -> str:

@@ -107,9 +107,10 @@ class OrderExecutor:
                     break
                 except UnknownOutcomeError as error:
                     ask, attempt = True, attempt + 1
+                    if not self._unanswered:
+                        # One line for all that wait: an exchange that is away must not fill the disk with its log.
+                        logger.warning("order %s: %s; it is asked again", wanted.client_order_id, error)
                     self._unanswered.add(order.order_id)
-                    if attempt & (attempt - 1) == 0:
-                        logger.warning("order %s: attempt %d: %s", wanted.client_order_id, attempt, error)
                     await asyncio.sleep(_PATIENCE.pause(attempt, random.random()))  # noqa: S311 (spread, not secrecy)
         except ExchangeRefusedError as error:
             return "exchange_refused", str(error)
