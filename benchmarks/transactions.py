@@ -21,11 +21,12 @@ from deploy.local import Stack
 from streams_app.changefeed import Record
 from streams_app.kafka.admin import TopicAdmin
 from streams_app.kafka.transactions import Cluster, KafkaCluster
-from tests.integration.counting_app import Topics, Untransacted, processor
+from streams_app.kafka.untransacted import UntransactedCluster
+from tests.integration.counting_app import Topics, processor
 
 PARTITIONS = 3
 KEYS = 300
-WAYS: dict[str, Callable[[str], Cluster]] = {"transactions": KafkaCluster, "without": Untransacted}
+WAYS: dict[str, Callable[[str], Cluster]] = {"transactions": KafkaCluster, "without": UntransactedCluster}
 
 
 async def measure(broker: str, way: str, app_id: str, records: int, batch: int) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import click
 from faust.cli.base import cli as faust_cli
@@ -13,6 +14,7 @@ from streams_app.background import announce_to_prometheus, repeating, watchdog
 from streams_app.commands import dead_letters, replay
 from streams_app.commands.relay import relay_command
 from streams_app.commands.schema import all_topics, migrate_command, schema_files, topics_command
+from streams_app.commands.trading import TRADING_COMMANDS
 from streams_app.commands.verify import verify_command
 from streams_app.databases import Databases
 from streams_app.databases.migrations import check_schema
@@ -23,7 +25,7 @@ from streams_app.kafka.app import StreamsApp, create_faust_app
 from streams_app.kafka.dead_letters import TopicDeadLetterSink
 from streams_app.kafka.event_sender import EventSender
 from streams_app.kafka.parking import TopicParkingLot
-from streams_app.kafka.trace_sink import trace_topics
+from streams_app.kafka.record_sink import record_sink
 from streams_app.kafka.versions import ChangelogVersionTable
 from streams_app.observability.logs import logging_config
 from streams_app.observability.pages import Observer, add_pages
@@ -41,7 +43,10 @@ from streams_app.systems.tracking import commands as tracking_commands
 from streams_app.systems.tracking import resend_commands
 from streams_app.systems.tracking.observer import ObservedHandler
 from streams_app.systems.tracking.publisher import TrackedPublisher
-from streams_app.topics import DEAD_LETTERS, parked_topic
+from streams_app.systems.trading import generate_commands
+from streams_app.systems.trading.commands import trading_group
+from streams_app.topics import DEAD_LETTERS, SIGNAL_TOPICS, TRACE_TOPICS, parked_topic
+from streams_app.traded import add_trading
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +67,8 @@ def create_app(settings: Settings) -> StreamsApp:
     if "trace_store" in settings.systems:
         traced.add_trace_store(app, settings, databases, letters)
         traced.add_trace_pages(app, settings)
+    if "trading" in settings.systems:
+        add_trading(app, settings, databases, letters)
     observer = Observer(app, databases, tables, settings.stall_timeout)
     add_pages(app, observer)
     app.before_start.append(lambda: _check(settings, databases, book))
@@ -128,13 +135,17 @@ COMMANDS: list[click.Command] = [
     *requests_commands.COMMANDS,
     *tracking_commands.COMMANDS,
     *traces_commands.COMMANDS,
+    trading_group,
 ]
 
 
 def add_commands() -> None:
     """Put our commands beside Faust's: `faust -A streams_app …`."""
     resend_commands.sender_factory = lambda settings: EventSender(bootstrap_servers(settings.broker_url))
-    load_commands.topic_sink = trace_topics
+    load_commands.topic_sink = partial(record_sink, TRACE_TOPICS)
+    generate_commands.topic_sink = partial(record_sink, SIGNAL_TOPICS)
     tracking_commands.tracking_group.add_command(relay_command)
+    for command in TRADING_COMMANDS:
+        trading_group.add_command(command)
     for command in COMMANDS:
         faust_cli.add_command(command)

@@ -76,6 +76,25 @@ TRANSACTIONS = Counter(
     "Kafka transactions: committed, aborted (an error; what became of it is looked up), fenced (not ours any more)",
     ["system", "outcome"],
 )
+TRANSACTION_SECONDS = Histogram(
+    "streams_transaction_seconds",
+    "Seconds of a Kafka transaction, from its first record to its end",
+    ["system"],
+    buckets=_SECONDS,
+)
+EXCHANGE_REQUESTS = Counter(
+    "streams_exchange_requests",
+    "Requests to the exchange, by method and HTTP status; none: no answer came, and nobody knows what became of it",
+    ["method", "status"],
+)
+EXCHANGE_SECONDS = Histogram("streams_exchange_seconds", "Seconds of a request to the exchange", buckets=_SECONDS)
+# What the databases say, read by every worker: take the max over workers.
+SLOT_LAG = Gauge(
+    "streams_slot_lag_bytes", "Bytes of log that a logical replication slot holds back", ["region", "slot"]
+)
+SLOT_ACTIVE = Gauge("streams_slot_active", "1 while a connector reads the slot", ["region", "slot"])
+SLOT_LOST = Gauge("streams_slot_lost", "1 when the server has removed log that the slot needs", ["region", "slot"])
+SLOT_LIMIT = Gauge("streams_slot_lag_limit_bytes", "The limit of that alert, from the settings")
 
 _TRACKED = ["service", "topic"]
 TRACKING_PUBLISHED = Counter("streams_tracking_published", "Events that reached their topic", _TRACKED)

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streams_app.errors import SettingsError
+from streams_app.system_settings import TraceSettings, TrackingSettings, TradingSettings
 
 DEFAULT_CONFIG = Path("config/streams.toml")
 Role = Literal["owner", "app", "readonly"]
@@ -116,69 +117,7 @@ class PrometheusSettings(BaseModel):
     targets_file: Path | None = Field(None, description="file_sd target file to keep, None for none")
 
 
-Level = Literal["full", "outcome", "off"]
-
-
-class TrackingSettings(BaseModel):
-    """The logs of events that are published and consumed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    delivery: Literal["relay", "debezium"] = Field(
-        "relay", description="what carries events to their topics: the workers' relay, or a connector on the log"
-    )
-    relay_batch: int = Field(2000, ge=1, le=10_000, description="most events that a relay takes at once")
-    relay_interval: float = Field(0.1, gt=0, description="seconds between looks for new events when there are none")
-    lease: float = Field(10.0, gt=0, description="seconds after which the events of a dead relay go to another one")
-    max_retries: int = Field(3, ge=0, description="tries after the first one before an event is FAILED")
-    consumption: Level = Field(
-        "full",
-        description="what is written of consumed events: every state; outcome: one row when it is over; off: nothing",
-    )
-    topics: dict[str, Level] = Field(
-        default_factory=dict, description="the same for single topics, such as those of a hot path"
-    )
-    days_ahead: int = Field(14, ge=2, le=400, description="partitions made ahead, in days")
-    keep_days: int = Field(30, ge=1, description="days that stay in the logs; older ones may be archived")
-    archive_dir: Path = Field(Path(".local/archive"), description="where `tracking archive` writes days")
-    backlog_alert: int = Field(10_000, ge=1, description="events that wait to be published: more are an alert")
-    oldest_alert: float = Field(60.0, gt=0, description="seconds that the oldest of them may wait")
-    failure_rate_alert: float = Field(0.01, gt=0, le=1, description="share of events that may fail")
-    retry_rate_alert: float = Field(0.05, gt=0, le=1, description="share of events that may need another try")
-
-    def level(self, topic: str) -> Level:
-        """What is written of the events of a topic."""
-        return self.topics.get(topic, self.consumption)
-
-
-class TraceSettings(BaseModel):
-    """The store of code generation sessions."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    max_payload_bytes: int = Field(1_048_576, ge=1024, description="a longer event is a dead letter")
-    clock_tolerance: float = Field(3600.0, ge=0, description="seconds that an event's time may be in the future")
-    retention_days: int = Field(90, ge=1, le=3650, description="older months are dropped by `traces prune`")
-    months_ahead: int = Field(3, ge=1, le=24, description="partitions made ahead, in months")
-    refresh_interval: float = Field(10.0, gt=0, description="seconds between refreshes of the sessions' figures")
-    pool_min: int = Field(2, ge=0, description="connections per region kept open for those who look at traces")
-    pool_max: int = Field(20, ge=1, description="most of them; up to 50 for many dashboards")
-    token: SecretStr | None = Field(None, description="what callers of the worker's /traces/ pages must know")
-    token_file: Path | None = Field(None, description="a file that holds it; without either the pages are closed")
-
-    def secret(self) -> str | None:
-        """The token. Raises SettingsError when its file cannot be read."""
-        if self.token is not None or self.token_file is None:
-            return None if self.token is None else self.token.get_secret_value()
-        try:
-            return self.token_file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise SettingsError(
-                f"trace_store.token_file={self.token_file}: cannot be read ({error.strerror})"
-            ) from error
-
-
-SystemName = Literal["requests", "trace_store"]
+SystemName = Literal["requests", "trace_store", "trading"]
 
 
 class Settings(BaseSettings):
@@ -192,7 +131,7 @@ class Settings(BaseSettings):
     broker_url: str = Field("kafka://127.0.0.1:9092", pattern=r"^kafka://.+", description="bootstrap servers")
     connect_url: str | None = Field(None, description="Kafka Connect, for its health only")
     systems: Annotated[tuple[SystemName, ...], NoDecode] = Field(
-        ("requests", "trace_store"),
+        ("requests", "trace_store", "trading"),
         min_length=1,
         description="what workers run, the same for all of an app_id; in the environment with commas between",
     )
@@ -232,6 +171,7 @@ class Settings(BaseSettings):
     prometheus: PrometheusSettings = PrometheusSettings()
     tracking: TrackingSettings = TrackingSettings()
     trace_store: TraceSettings = TraceSettings()
+    trading: TradingSettings = TradingSettings()
 
     @field_validator("systems", mode="before")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from streams_app.systems.trace_store.schemas import KINDS
+from streams_app.systems.trading.model import TIMEFRAMES
 
 KEYED = 0  # stands for Settings.topic_partitions
 
@@ -47,6 +48,38 @@ TRACE_TOPICS = tuple(
     TopicSpec(name, "session_id", _TRACE_PARTITIONS, {"retention.ms": _WEEK_MS, "max.message.bytes": "8388608"})
     for name in KINDS
 )
+
+# As many as the seed has; a symbol's signals of all timeframes lie on one partition number.
+_TRADING_PARTITIONS = 3
+#: Signals of each timeframe, in the order of the timeframes (seed 004).
+SIGNAL_TOPICS = tuple(
+    TopicSpec(f"trading.signal.{timeframe}", "symbol", _TRADING_PARTITIONS) for timeframe in TIMEFRAMES
+)
+#: Read it read_committed: it is written in transactions.
+DECISIONS = TopicSpec("trading.decisions", "symbol", _TRADING_PARTITIONS)
+#: Events of the outbox, published by a connector.
+ORDERS = TopicSpec("trading.orders", "aggregate_id, the order", _TRADING_PARTITIONS)
+TRADING_TOPICS = (*SIGNAL_TOPICS, DECISIONS, ORDERS)
+
+
+def signals_changelog(app_id: str) -> TopicSpec:
+    """The windows of the signal processor, and how far it has come."""
+    return TopicSpec(f"{app_id}-signals-changelog", "symbol", _TRADING_PARTITIONS, {"cleanup.policy": "compact"})
+
+
+def parked_decisions_topic(region: str) -> TopicSpec:
+    """Where decisions wait while the region of their symbol is down."""
+    return TopicSpec(f"trading.parked-decisions.{region}", "symbol", _TRADING_PARTITIONS)
+
+
+def parked_orders_topic(region: str) -> TopicSpec:
+    """Where events of orders wait while their region is down."""
+    return TopicSpec(f"trading.parked-orders.{region}", "aggregate_id, the order", _TRADING_PARTITIONS)
+
+
+def orders_heartbeat_topic(region: str) -> TopicSpec:
+    """Where the connector of the region's outbox says that it lives."""
+    return heartbeat_topic(f"orders-{region}")
 
 
 def parked_traces_topic(region: str) -> TopicSpec:

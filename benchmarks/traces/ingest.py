@@ -11,8 +11,9 @@ from itertools import islice
 
 from benchmarks.traces.place import Place
 from deploy.local.worker import Worker
-from streams_app.kafka.trace_sink import TopicSink, trace_topics
+from streams_app.kafka.record_sink import TopicSink, record_sink
 from streams_app.systems.trace_store.generate.generator import Blueprint, TraceRecord, records
+from streams_app.topics import TRACE_TOPICS
 
 # Timed from this share of the events on: not the start of the worker.
 _FIRST = 0.1
@@ -25,7 +26,7 @@ _INTERVAL = 0.25
 async def produce(place: Place, wanted: Blueprint) -> None:
     """Put events on their topics. Raises StartError."""
     source = records(wanted)
-    async with trace_topics(place.settings) as sink:
+    async with record_sink(TRACE_TOPICS, place.settings) as sink:
         while batch := list(islice(source, _AT_ONCE)):
             await sink.send(batch)
 
@@ -85,7 +86,7 @@ async def drain(place: Place, group: str, events: int) -> float:
 @asynccontextmanager
 async def fed(place: Place, source: Iterator[TraceRecord], rate: int) -> AsyncIterator[None]:
     """So many events a second come onto the topics until the end of the block. Raises StartError."""
-    async with trace_topics(place.settings) as sink:
+    async with record_sink(TRACE_TOPICS, place.settings) as sink:
         feeding = asyncio.create_task(_feed(sink, source, rate))
         try:
             yield

@@ -19,12 +19,13 @@ from streams_app.kafka.group import ConsumerGroup, Member
 from streams_app.kafka.recovery import make_void
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.agents import TOPICS
-from streams_app.topics import EVENT_TOPICS, TRACE_TOPICS, changelog_topic
+from streams_app.topics import EVENT_TOPICS, TRACE_TOPICS, TRADING_TOPICS, changelog_topic
 
 #: What workers read, by system.
 BY_SYSTEM = {
     "requests": [topic.name for topic in (*TOPICS, *EVENT_TOPICS)],
     "trace_store": [topic.name for topic in TRACE_TOPICS],
+    "trading": [topic.name for topic in TRADING_TOPICS],
 }
 TOPIC_NAMES = [name for names in BY_SYSTEM.values() for name in names]
 #: Those whose records are decided about; an event has its effect whatever the rules say today.

@@ -20,16 +20,21 @@ from streams_app.topics import (
     DEAD_LETTERS,
     REQUEST_TOPICS,
     TRACE_TOPICS,
+    TRADING_TOPICS,
     TopicSpec,
     changelog_topic,
     heartbeat_topic,
+    orders_heartbeat_topic,
+    parked_decisions_topic,
     parked_notices_topic,
+    parked_orders_topic,
     parked_topic,
     parked_traces_topic,
+    signals_changelog,
 )
 
 TABLES_SQL = Path(__file__).resolve().parents[2] / "tables_sql"
-SYSTEMS = ["delivery", "tracking", "requests", "trace_store"]
+SYSTEMS = ["delivery", "tracking", "requests", "trace_store", "trading"]
 TABLES = ["requests-versions"]
 
 
@@ -42,6 +47,10 @@ def all_topics(settings: Settings) -> list[TopicSpec]:
         topics += [make(region) for make in makers for region in settings.regions]
     if "trace_store" in settings.systems:
         topics += [*TRACE_TOPICS, *(parked_traces_topic(region) for region in settings.regions)]
+    if "trading" in settings.systems:
+        topics += [*TRADING_TOPICS, signals_changelog(settings.app_id)]
+        makers = parked_decisions_topic, parked_orders_topic, orders_heartbeat_topic
+        topics += [make(region) for make in makers for region in settings.regions]
     return topics
 
 

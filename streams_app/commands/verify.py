@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
 
 import click
 import psycopg
@@ -14,6 +17,7 @@ from streams_app.advice import explain
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table
 from streams_app.commands.topic_reading import kafka_topics
 from streams_app.commands.trace_reading import TraceTopics
+from streams_app.commands.trading_reading import TradingTopics
 from streams_app.errors import SettingsError, StartError
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.verify import verify
@@ -22,6 +26,7 @@ from streams_app.systems.requests.workflow import load_workflows
 from streams_app.systems.requests.workflow_file import WorkflowError
 from streams_app.systems.trace_store import verify as traces
 from streams_app.systems.tracking import verify as tracking
+from streams_app.systems.trading import verify as trading
 from streams_app.verification import Finding, Report
 
 # The figures of the last line.
@@ -29,6 +34,7 @@ FIGURES = {
     "requests": ("requests", "transitions", "terminal", "open"),
     "tracking": ("published", "processed", "pending", "failed"),
     "trace_store": ("events",),
+    "trading": ("orders", "outbox"),
 }
 
 
@@ -45,7 +51,7 @@ class CannotVerify(click.ClickException):
 @click.option(
     "--topics/--no-topics",
     default=None,
-    help="Of tracked events and traces, also read their topics to the end.  [default: no-topics]",
+    help="Of tracked events, traces and trading, also read the topics to the end.  [default: no-topics]",
 )
 @click.option(
     "--samples", type=click.IntRange(1, 1000), default=3, show_default=True, help="Offenders to name a check."
@@ -62,19 +68,23 @@ class CannotVerify(click.ClickException):
 async def verify_command(system: str, topics: bool | None, samples: int, grace: float, as_json: bool) -> int:
     """Check that nothing was lost, doubled or disordered; reads the databases alone, also while workers run.
 
-    Of tracked events and traces it can read the topics as well. Exit status 0: all is well; 1: there are violations;
-    2: it could not be checked.
+    Of tracked events, traces and trading it can read the topics as well; `trading eos-verify` also asks the exchange.
+    Exit status 0: all is well; 1: there are violations; 2: it could not be checked.
     """
     if topics is not None and system == "requests":
-        raise click.UsageError("--topics is for events: add --system tracking or --system trace_store")
+        raise click.UsageError("--topics is for events: add --system tracking, trace_store or trading")
     try:
         settings = load_settings()
         if system == "requests":
             report = await _requests(settings, samples, grace)
         elif system == "tracking":
             report = await _tracking(settings, samples, grace, bool(topics))
+        elif system == "trace_store":
+            steps, read = traces.steps(settings, topics=bool(topics)), TraceTopics(settings) if topics else None
+            report = await _checked(traces.verify, steps, settings, samples, grace, read)
         else:
-            report = await _traces(settings, samples, grace, bool(topics))
+            steps, seen = trading.steps(settings, topics=bool(topics)), TradingTopics(settings) if topics else None
+            report = await _checked(trading.verify, steps, settings, samples, grace, seen)
     except (SettingsError, StartError, WorkflowError) as error:
         raise CannotVerify(str(error)) from None
     except psycopg.OperationalError as error:
@@ -88,7 +98,7 @@ async def verify_command(system: str, topics: bool | None, samples: int, grace: 
     if as_json:
         print_json(report.as_dict())
     else:
-        _print(report)
+        print_report(report)
     return 0 if report.clean else 1
 
 
@@ -109,13 +119,14 @@ async def _tracking(settings: Settings, samples: int, grace: float, with_topics:
         )
 
 
-async def _traces(settings: Settings, samples: int, grace: float, with_topics: bool) -> Report:
-    topics = TraceTopics(settings) if with_topics else None
+async def _checked(
+    check: Callable[..., Awaitable[Report]], steps: int, settings: Settings, samples: int, grace: float, topics: Any
+) -> Report:
+    """The report of a system that looks at `topics` as well, where they are given."""
     with _progress() as progress:
-        task = progress.add_task("checking", total=traces.steps(settings, topics=with_topics))
-        return await traces.verify(
-            settings, grace=grace, samples=samples, topics=topics, on_check=lambda: progress.advance(task)
-        )
+        task = progress.add_task("checking", total=steps)
+        advance = partial(progress.advance, task)
+        return await check(settings, grace=grace, samples=samples, topics=topics, on_check=advance)
 
 
 def _progress() -> Progress:
@@ -124,13 +135,16 @@ def _progress() -> Progress:
     return Progress(console=stderr, transient=True, disable=not stderr.is_terminal)
 
 
-def _print(report: Report) -> None:
+def print_report(report: Report) -> None:
+    """Print the checks with their offenders, what was looked at, and the verdict."""
     rows = [(_text(finding), finding.check.harm, finding.violations) for finding in report.findings]
     print_table(f"Checks of {report.system}", ("check, what it proves, offenders", "class", "violations"), rows)
     for name, found in report.figures.items():
         if name.startswith("by_"):
             counts = ", ".join(f"{key} {count:,}" for key, count in sorted(found.items()))
             console.print(f"{name.replace('_', ' ')}: {counts or 'none'}", highlight=False)
+    if report.figures.get("recomputed") is False:
+        console.print("the topics have lost their beginning: decisions were not worked out again", highlight=False)
     if "records" in report.figures:
         words = [f"{report.figures[key]:,} {key}" for key in ("records", "repeated", "removed")]
         console.print(f"on the topics: {', '.join(words)}", highlight=False)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from streams_app.changefeed import RecordLike
 from streams_app.delivery.ports import Mark
 from streams_app.errors import SettingsError
 from streams_app.kafka.marks import VOID_KEY, BadMarkError, decode, decode_key, encode, has_ended, unpack
-from streams_app.kafka.stores import LoggedRecord, Place, Skipped
+from streams_app.kafka.stores import Place, Skipped
 
 if TYPE_CHECKING:
     from rocksdict import Options, Rdict, WriteBatch
@@ -139,7 +140,7 @@ class DiskPartition:
                 batch.put(_ended_key(now, raw), b"", self._ended_handle)
         self._write(batch)
 
-    def apply(self, records: Sequence[LoggedRecord], skipped: Skipped) -> None:
+    def apply(self, records: Sequence[RecordLike], skipped: Skipped) -> None:
         """Go on from `place` with records of the changelog."""
         batch = self._batch()
         for record in records:

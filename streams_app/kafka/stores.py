@@ -12,13 +12,6 @@ from streams_app.delivery.ports import Mark
 from streams_app.kafka.marks import VOID_KEY, BadMarkError, Packed, decode, decode_key, has_ended, pack, unpack
 
 
-class LoggedRecord(RecordLike, Protocol):
-    """A record of a changelog as a consumer hands it over."""
-
-    @property
-    def timestamp(self) -> int | None: ...
-
-
 @dataclass(slots=True)
 class Place:
     """How far into the changelog a partition goes: it includes every record before `offset`.
@@ -50,7 +43,7 @@ class Skipped:
     count: int = 0
     first: str = ""
 
-    def add(self, record: LoggedRecord, error: BadMarkError) -> None:
+    def add(self, record: RecordLike, error: BadMarkError) -> None:
         """Count a record."""
         self.count += 1
         self.first = self.first or f"{record.topic}/{record.partition} at {record.offset}: {error}"
@@ -71,7 +64,7 @@ class Partition(Protocol):
         """Remember `marks`; `now` is in seconds since 1970."""
         ...
 
-    def apply(self, records: Sequence[LoggedRecord], skipped: Skipped) -> None:
+    def apply(self, records: Sequence[RecordLike], skipped: Skipped) -> None:
         """Go on from `place` with records of the changelog."""
         ...
 
@@ -150,7 +143,7 @@ class MemoryPartition:
                 self._end(key, now)
             self._marks[key] = pack(mark)
 
-    def apply(self, records: Sequence[LoggedRecord], skipped: Skipped) -> None:
+    def apply(self, records: Sequence[RecordLike], skipped: Skipped) -> None:
         """Go on from `place` with records of the changelog."""
         marks = self._marks
         for record in records:

@@ -195,7 +195,7 @@ class TransactionalProcessor:
             outputs, letters = self._decide_all(fresh, state, refused)
         positions = {record.topic: record.offset + 1 for record in fresh}
         offsets = {TopicPartition(topic, partition): offset for topic, offset in positions.items()}
-        with metrics.stage(self._agent, "apply"):
+        with metrics.TRANSACTION_SECONDS.labels(self._agent).time():
             changelog = changelog_records(self._changelog, partition, state.changes, positions)
             await session.producer.transact([*outputs, *changelog], offsets, self._group)
         for out in changelog:
@@ -238,8 +238,9 @@ class TransactionalProcessor:
         metrics.TRANSACTIONS.labels(self._agent, "committed").inc()
         for letter in letters:
             metrics.DEAD_LETTERS.labels(self._agent, letter.reason).inc()
-        dead = {id(letter.record) for letter in letters}
+        dead, now = {id(letter.record) for letter in letters}, time.time()
         for record in records:
+            metrics.END_TO_END.labels(self._agent, "kafka").observe(max(0.0, now - (record.timestamp or 0) / 1000))
             outcome = "dead" if id(record) in dead else "applied"
             metrics.RECORDS.labels(self._agent, record.topic, outcome).inc()
 

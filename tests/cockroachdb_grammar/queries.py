@@ -16,6 +16,7 @@ APPLICATION = ROOT / "streams_app"
 POSTGRES_ONLY = {
     "pg_advisory_": "on CockroachDB these locks lock nothing: a row with a lease stands for them",
     "pg_try_advisory_": "on CockroachDB these locks lock nothing: a row with a lease stands for them",
+    "app.outbox_add_days": "CockroachDB's outbox has no partitions by day",
     "event_logs_add_months": "CockroachDB's store has no partitions by month",
     "pg_replication_slots": "CockroachDB's changefeeds have no slots",
     "pg_current_wal_lsn": "CockroachDB's changefeeds have no slots",

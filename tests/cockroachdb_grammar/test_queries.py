@@ -28,7 +28,7 @@ FUNCTIONS = {
     *("jsonb_build_array", "jsonb_build_object", "jsonb_typeof", "lag", "left", "length", "lower", "lpad", "max"),
     *("md5", "min", "mod", "now", "row_number", "string_to_array", "sum", "to_jsonb", "unnest", "upper", "version"),
 }
-TYPES = {"numeric", "decimal", "varchar"}
+TYPES = {"numeric", "decimal", "timestamp", "varchar"}
 
 
 def without_comments(sql: str) -> str:

@@ -6,16 +6,13 @@ Run as `faust -A tests.integration.counting_app worker`; with COUNTING_TRANSACTI
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, MutableMapping, Sequence
-
-from aiokafka import AIOKafkaProducer, TopicPartition
+from collections.abc import MutableMapping
 
 from streams_app.changefeed import RecordLike
-from streams_app.kafka.admin import bootstrap_servers
 from streams_app.kafka.app import create_faust_app
-from streams_app.kafka.partition_state import Recovered, recover
 from streams_app.kafka.transactional_producer import Output
 from streams_app.kafka.transactions import Cluster, KafkaCluster, TransactionalProcessor
+from streams_app.kafka.untransacted import UntransactedCluster
 from streams_app.observability.logs import logging_config
 from streams_app.settings import Settings, load_settings
 from streams_app.topics import TopicSpec, changelog_topic
@@ -51,48 +48,12 @@ def processor(cluster: Cluster, app_id: str) -> TransactionalProcessor:
     )
 
 
-class Untransacted:
-    """The same without transactions: records as they are sent, positions as Faust commits them."""
-
-    def __init__(self, broker_url: str) -> None:
-        self._broker_url = broker_url
-
-    async def open_producer(self, transactional_id: str) -> UntransactedProducer:
-        """A producer that fences nobody."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap_servers(self._broker_url), enable_idempotence=True, max_batch_size=262_144
-        )
-        await producer.start()
-        return UntransactedProducer(producer)
-
-    async def recover(self, changelog: str, partition: int) -> Recovered:
-        """The state alone."""
-        return Recovered((await recover(self._broker_url, changelog, partition)).entries)
-
-
-class UntransactedProducer:
-    """Sends, and returns when all is stored."""
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
-
-    async def transact(self, outputs: Sequence[Output], offsets: Mapping[TopicPartition, int], group: str) -> None:
-        for future in [
-            await self._producer.send(out.topic, out.value, out.key, out.partition, headers=list(out.headers))
-            for out in outputs
-        ]:
-            await future
-
-    async def close(self) -> None:
-        await self._producer.stop()
-
-
 def create_app(settings: Settings):  # type: ignore[no-untyped-def]
     """The application, not yet started."""
     app = create_faust_app(settings)
     app.conf.logging_config = logging_config(settings.log_format)
     off = os.environ.get("COUNTING_TRANSACTIONS") == "off"
-    counting = processor((Untransacted if off else KafkaCluster)(settings.broker_url), settings.app_id)
+    counting = processor((UntransactedCluster if off else KafkaCluster)(settings.broker_url), settings.app_id)
     (lane,) = app.batch_agent("counts", [Topics(settings.app_id).source], counting.process, settings)
     lane.on_reset = counting.clear
     app.after_stop.append(counting.close)

@@ -14,7 +14,8 @@ from streams_app.delivery.events import Event
 from streams_app.delivery.ports import DeadLetter
 from streams_app.kafka.event_sender import EventSender
 from streams_app.kafka.reading import partition_counts, reader, records_between, whole_topics
-from streams_app.settings import Settings, TrackingSettings
+from streams_app.settings import Settings
+from streams_app.system_settings import TrackingSettings
 from streams_app.systems.tracking.publisher import TrackedPublisher
 from streams_app.systems.tracking.relay import Relay
 

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from aiokafka import TopicPartition
@@ -17,7 +18,7 @@ from streams_app.changefeed import Record
 from streams_app.databases import Databases
 from streams_app.errors import StartError
 from streams_app.kafka.reading import partition_counts, reader, records_between, whole_topics
-from streams_app.kafka.trace_sink import trace_topics
+from streams_app.kafka.record_sink import record_sink
 from streams_app.settings import Settings
 from streams_app.systems.trace_store import load_commands
 from streams_app.systems.trace_store.decoding import Decoder
@@ -98,7 +99,7 @@ async def test_it_stops_between_batches_when_it_is_told_to() -> None:
 async def test_topics_hold_each_key_in_order_as_ingest_reads_it(settings: Settings) -> None:
     names = [topic.name for topic in TRACE_TOPICS]
     counts = await partition_counts(settings.broker_url, names)
-    async with reader(settings.broker_url) as consumer, trace_topics(settings) as sink:
+    async with reader(settings.broker_url) as consumer, record_sink(TRACE_TOPICS, settings) as sink:
         before = await whole_topics(consumer, counts)
         assert (await load(BLUEPRINT, sink, asyncio.Event(), lambda *_: None)).new == 1500
         after = await whole_topics(consumer, counts)
@@ -120,7 +121,7 @@ def by_topic_and_key(found: Sequence[Record | TraceRecord]) -> dict[tuple[str, b
 async def test_a_broker_that_does_not_answer_is_one_sentence(settings: Settings) -> None:
     away = settings.model_copy(update={"broker_url": "kafka://127.0.0.1:1"})
     with pytest.raises(StartError, match="broker does not answer"):
-        async with trace_topics(away):
+        async with record_sink(TRACE_TOPICS, away):
             pass
 
 
@@ -129,7 +130,7 @@ def run(fresh_settings: Settings, stack: Stack, monkeypatch: pytest.MonkeyPatch)
     """Runs the command against the fresh databases."""
     monkeypatch.setenv("STREAMS_CONFIG", str(stack.config_path))
     monkeypatch.setenv("STREAMS_DATABASE__NAME", fresh_settings.database.name)
-    monkeypatch.setattr(load_commands, "topic_sink", trace_topics)
+    monkeypatch.setattr(load_commands, "topic_sink", partial(record_sink, TRACE_TOPICS))
     return lambda *arguments: CliRunner().invoke(load_commands.load_command, arguments)
 
 

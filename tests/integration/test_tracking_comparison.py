@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaProducer
 from streams_app.databases import Databases
 from streams_app.databases.connecting import connect_arguments
 from streams_app.kafka.event_sender import EventSender
-from streams_app.settings import Settings, TrackingSettings
+from streams_app.settings import Settings
+from streams_app.system_settings import TrackingSettings
 from streams_app.systems.tracking.relay import Relay
 from tests.integration import faulty, relative
 from tests.integration.events import REGION, Letters, make_topic, servers

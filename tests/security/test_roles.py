@@ -62,6 +62,15 @@ async def attempt(settings: Settings, role: Role, statement: str) -> None:
         f"INSERT INTO event_logs_{TODAY[:6]} DEFAULT VALUES",
         "DELETE FROM event_session_metrics",
         "DELETE FROM event_relay_shard",
+        "DELETE FROM app.orders",
+        "UPDATE app.outbox SET payload = '{}'",
+        "DELETE FROM app.outbox",
+        "TRUNCATE app.outbox",
+        f"DROP TABLE app.outbox_{TODAY}",
+        f"DELETE FROM app.outbox_{TODAY}",
+        f"ALTER TABLE app.outbox DETACH PARTITION app.outbox_{TODAY}",
+        "CREATE TABLE app.mine (id int)",
+        "DROP PUBLICATION streams_orders",
     ],
 )
 async def test_the_application_may_not(fresh_settings: Settings, statement: str) -> None:
@@ -78,6 +87,8 @@ async def test_the_application_may_not(fresh_settings: Settings, statement: str)
         "SELECT event_log_add_days(1)",
         "UPDATE event_production_log SET status = 'PENDING'",
         "DELETE FROM event_relay",
+        "UPDATE app.orders SET status = 'NEW'",
+        "SELECT app.outbox_add_days(1)",
     ],
 )
 async def test_a_reader_may_only_read(fresh_settings: Settings, statement: str) -> None:
@@ -92,6 +103,8 @@ async def test_a_reader_may_only_read(fresh_settings: Settings, statement: str) 
         "UPDATE event_production_log SET updated_at = now()",
         "UPDATE event_consumption_key SET processed_at = now()",
         "DELETE FROM event_relay",
+        "SELECT app.outbox_add_days(1)",
+        "UPDATE app.orders SET updated_at = now()",
     ],
 )
 async def test_the_application_may(fresh_settings: Settings, statement: str) -> None:

@@ -13,6 +13,8 @@ TABLES_SQL = Path(__file__).parents[2] / "tables_sql"
 DIALECTS = ("postgres", "cockroachdb")
 # Made by `migrate` itself, before the first file.
 MIGRATIONS = "schema_migration"
+# A name, with or without the schema that the tables of trading are in.
+_NAME = r"(?:app\.)?(\w+)"
 _TYPES = {"string": "text", "decimal": "numeric"}
 
 
@@ -65,12 +67,12 @@ def _applied(path: Path) -> tuple[int, str]:
 def tables(dialect: str) -> dict[str, Table]:
     """All tables by name."""
     sql, found = text(dialect), dict[str, Table]()
-    for created in re.finditer(r"CREATE TABLE (\w+) \(", sql):
+    for created in re.finditer(rf"CREATE TABLE {_NAME} \(", sql):
         body, rest = _enclosed(sql, created.end()), sql[created.end() :]
         found[created[1]] = table = _table(body)
         if partitioned := re.match(r"\s*\) PARTITION BY (.*?);", rest[rest.index(body) + len(body) :]):
             table.partitioned_by = partitioned[1].lower()
-    made = re.findall(r"CREATE (INVERTED )?INDEX (\w+) ON (\w+) (?:USING (\w+) )?(\(.*?);", sql)
+    made = re.findall(rf"CREATE (INVERTED )?INDEX (\w+) ON {_NAME} (?:USING (\w+) )?(\(.*?);", sql)
     written = re.findall("CREATE (?:INVERTED )?INDEX", sql)
     assert len(made) == len(written), "an index is written in a way that is not read here"
     for inverted, name, table_name, method, rest in made:
@@ -98,7 +100,7 @@ def _split(body: str) -> Iterator[str]:
 
 
 def _names(listed: str) -> tuple[str, ...]:
-    return tuple(name.strip().replace('"', "").lower() for name in listed.split(","))
+    return tuple(name.strip().replace('"', "").removeprefix("app.").lower() for name in listed.split(","))
 
 
 def _table(body: str) -> Table:
@@ -157,7 +159,7 @@ def grants(dialect: str) -> dict[tuple[str, str], set[str]]:
     found: dict[tuple[str, str], set[str]] = {}
     known = {MIGRATIONS}
     for statement in text(dialect).split(";"):
-        known |= set(re.findall(r"CREATE TABLE (\w+)", statement))
+        known |= set(re.findall(rf"CREATE TABLE {_NAME}", statement))
         granted = re.match(r"\s*GRANT ([A-Z, ]+) ON (?:TABLE )?(.+?) TO (.+)", statement)
         if granted is None or granted[2].startswith("SCHEMA"):
             continue

@@ -17,7 +17,12 @@ SUMMARIES = {
     *("event_consumption_key_created", "event_consumption_created"),
 }
 # PostgreSQL alone: a day, or a month, is dropped as a whole. CockroachDB has no partitions by time.
-PARTITIONED = {"event_production_log": "created_at", "event_consumption_log": "created_at", "event_logs": '"timestamp"'}
+PARTITIONED = {
+    "event_production_log": "created_at",
+    "event_consumption_log": "created_at",
+    "event_logs": '"timestamp"',
+    "outbox": "occurred_at",
+}
 # PostgreSQL alone: a database holds one region, and an index with it is taken for too many questions.
 WITHOUT_REGION = {"event_logs"}
 # CockroachDB reads backwards more slowly than forwards.
@@ -37,7 +42,14 @@ MORE_FOR_REPLICATION = {
     *(MIGRATIONS, "delivery_fence", "event_relay", "event_relay_shard"),
     *("event_production_key", "event_consumption_key", "event_consumption_log"),
 }
-APPEND_ONLY = {"event_logs", "request_event_log", "request_signal", "request_account_link", "account_number_claim"}
+APPEND_ONLY = {
+    "event_logs",
+    "outbox",
+    "request_event_log",
+    "request_signal",
+    "request_account_link",
+    "account_number_claim",
+}
 
 POSTGRES, COCKROACHDB = (tables(dialect) for dialect in DIALECTS)
 SHARED = sorted(set(POSTGRES) - POSTGRES_TABLES)
@@ -48,7 +60,7 @@ def both(table: str) -> tuple[Table, Table]:
 
 
 def test_tables() -> None:
-    assert len(SHARED) == 25
+    assert len(SHARED) == 27
     assert set(SHARED) == set(COCKROACHDB)
 
 
@@ -84,6 +96,7 @@ def test_partitions() -> None:
         "event_production_log": 2,
         "event_consumption_log": 2,
         "event_logs": 0,
+        "outbox": 0,
     }
 
 
@@ -109,6 +122,7 @@ def test_the_indexes_of_the_logs() -> None:
         "event_consumption_log": 6,
         "event_logs": 9,
         "event_production_log": 7,
+        "outbox": 1,
     }
     by_method = [index.method for index in POSTGRES["event_logs"].indexes.values()]
     assert (by_method.count("btree"), by_method.count("gin")) == (7, 2)
@@ -126,11 +140,10 @@ def test_every_key_of_a_regional_table_begins_with_the_locality() -> None:
 
 def test_every_key_of_the_event_tables_begins_with_the_region() -> None:
     regional = [table for table in COCKROACHDB.values() if "region" in table.columns]
-    assert len(regional) == 11
+    assert len(regional) == 13
     for table in regional:
         assert REGION_COLUMN in table.columns
-        assert table.primary_key[0] == "region"
-        assert not table.unique
+        assert {key[0] for key in (table.primary_key, *table.unique)} == {"region"}
 
 
 def test_every_table_has_a_place() -> None:

@@ -13,7 +13,7 @@ from streams_app.databases import Databases
 from streams_app.delivery.ports import Outcome, Rejection
 from streams_app.delivery.retry import until_done
 from streams_app.errors import FencedError, RegionUnavailableError
-from streams_app.settings import TraceSettings
+from streams_app.system_settings import TraceSettings
 from streams_app.systems.trace_store.decoding import Decoder, TraceChange
 from streams_app.systems.trace_store.model import NewEvent
 from streams_app.systems.trace_store.months import ensure_months

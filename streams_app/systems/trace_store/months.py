@@ -10,7 +10,7 @@ from typing import Any
 from streams_app.databases import Databases, Statements
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
-from streams_app.settings import TraceSettings
+from streams_app.system_settings import TraceSettings
 
 POSTGRES = Statements(Path(__file__).with_name("months_postgres.sql"))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from streams_app.settings import TrackingSettings
+from streams_app.system_settings import TrackingSettings
 from streams_app.systems.tracking.summaries import Backlog, Figures, Flow, Side
 
 #: With less than this many days ahead, nothing can be written the day after tomorrow.

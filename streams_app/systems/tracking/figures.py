@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from streams_app import metrics
 from streams_app.databases import Databases, Statements
 from streams_app.errors import is_outage
-from streams_app.settings import TrackingSettings
+from streams_app.system_settings import TrackingSettings
 from streams_app.systems.tracking.alerts import AlertName, judge, limits_of
 from streams_app.systems.tracking.model import ProductionStatus
 from streams_app.systems.tracking.summaries import OPEN, Backlog, Cell, Figures, Side, days_ahead

@@ -16,7 +16,7 @@ from streams_app.delivery.events import correlation_id, digest, event_id, event_
 from streams_app.delivery.ports import Handler, Outcome, Rejection
 from streams_app.delivery.retry import until_done
 from streams_app.errors import FencedError, RegionUnavailableError
-from streams_app.settings import TrackingSettings
+from streams_app.system_settings import TrackingSettings
 from streams_app.systems.tracking.consumption import ConsumptionLog, Incoming, count_processed
 
 

@@ -21,7 +21,7 @@ from streams_app.backoff import Backoff
 from streams_app.databases import Databases
 from streams_app.delivery.ports import DeadLetterSink
 from streams_app.errors import RegionUnavailableError, is_outage
-from streams_app.settings import TrackingSettings
+from streams_app.system_settings import TrackingSettings
 from streams_app.systems.tracking.leases import Leases
 from streams_app.systems.tracking.ports import EventSender
 from streams_app.systems.tracking.relay_lane import Poll, RelayLane

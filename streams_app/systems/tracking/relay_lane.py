@@ -19,7 +19,7 @@ from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
 from streams_app.delivery.events import CORRELATION_ID, EVENT_ID, EVENT_TYPE, OCCURRED_AT, SERVICE
 from streams_app.delivery.ports import DeadLetter, DeadLetterSink
-from streams_app.settings import TrackingSettings
+from streams_app.system_settings import TrackingSettings
 from streams_app.systems.tracking.leases import SQL, Leases
 from streams_app.systems.tracking.model import ProductionStatus
 from streams_app.systems.tracking.ports import EventSender, OutgoingRecord, Placed, Refused

@@ -15,7 +15,8 @@ from typing import Any
 
 from streams_app.databases import Statements
 from streams_app.databases.snapshots import snapshot_of
-from streams_app.settings import Settings, TrackingSettings
+from streams_app.settings import Settings
+from streams_app.system_settings import TrackingSettings
 from streams_app.systems.tracking.verify_across import Snapshot, check_across
 from streams_app.systems.tracking.verify_checks import ACROSS, ON_TOPICS, REGIONAL
 from streams_app.systems.tracking.verify_reading import check_topics

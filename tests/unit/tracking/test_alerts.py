@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams_app.settings import TrackingSettings
+from streams_app.system_settings import TrackingSettings
 from streams_app.systems.tracking.alerts import AlertName, Limits, judge, limits_of
 from streams_app.systems.tracking.summaries import Backlog, Cell, Figures, Side
 

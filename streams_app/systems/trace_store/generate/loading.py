@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from streams_app.changefeed import Record
 from streams_app.databases import Databases
-from streams_app.settings import TraceSettings
+from streams_app.system_settings import TraceSettings
 from streams_app.systems.trace_store.agents import TraceHandler
 from streams_app.systems.trace_store.decoding import TraceChange
 from streams_app.systems.trace_store.generate.generator import Blueprint, TraceRecord, records

@@ -1,9 +1,10 @@
-"""Generated events of code generation on their way to their topics."""
+"""Generated records on their way to their topics."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from aiokafka.errors import KafkaError
 
@@ -12,9 +13,21 @@ from streams_app.kafka.admin import bootstrap_servers
 from streams_app.kafka.event_sender import EventSender
 from streams_app.kafka.reading import partition_counts
 from streams_app.settings import Settings
-from streams_app.systems.trace_store.generate.generator import TraceRecord
 from streams_app.systems.tracking.ports import OutgoingRecord, Refused
-from streams_app.topics import TRACE_TOPICS
+from streams_app.topics import TopicSpec
+
+
+class Generated(Protocol):
+    """What is asked of a record."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def value(self) -> bytes: ...
+    @property
+    def headers(self) -> tuple[tuple[str, bytes | None], ...]: ...
 
 
 class TopicSink:
@@ -23,7 +36,7 @@ class TopicSink:
     def __init__(self, sender: EventSender) -> None:
         self._sender = sender
 
-    async def send(self, records: Sequence[TraceRecord]) -> int:
+    async def send(self, records: Sequence[Generated]) -> int:
         """Store records, those of a key in order; returns how many. Raises StartError when the broker refuses one."""
         try:
             answers = await self._sender.send(
@@ -38,8 +51,8 @@ class TopicSink:
 
 
 @asynccontextmanager
-async def trace_topics(settings: Settings) -> AsyncIterator[TopicSink]:
-    """The way to the topics. Raises StartError when the broker does not answer, or has not all of them."""
-    await partition_counts(settings.broker_url, [topic.name for topic in TRACE_TOPICS])
+async def record_sink(topics: Sequence[TopicSpec], settings: Settings) -> AsyncIterator[TopicSink]:
+    """The way to topics. Raises StartError when the broker does not answer, or has not all of them."""
+    await partition_counts(settings.broker_url, [topic.name for topic in topics])
     async with EventSender(bootstrap_servers(settings.broker_url)) as sender:
         yield TopicSink(sender)

@@ -1,0 +1,1 @@
+"""Signals made up: prices that walk at random, repeatable by a seed."""
