@@ -27,7 +27,6 @@ class Member:
         self._environment = {**os.environ, **environment}
         self._log = logs / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._asked_to_end = False
 
     def start(self) -> None:
         """Start it, also after it ended."""
@@ -51,14 +50,7 @@ class Member:
     @property
     def finished(self) -> bool:
         """Whether it has done all it was started for."""
-        status = None if self._process is None else self._process.poll()
-        return self.ends and status is not None and (status == 0 or self._asked_to_end)
-
-    def end(self) -> None:
-        """Ask it, once, to have done."""
-        if not self._asked_to_end:
-            self._asked_to_end = True
-            self.send(SIGTERM)
+        return self.ends and self._process is not None and self._process.poll() == 0
 
     def send(self, number: Signals) -> None:
         """Send a signal; after SIGKILL return when it is gone."""
@@ -98,11 +90,7 @@ class Members:
     @property
     def finished(self) -> bool:
         """Whether all that end by themselves have done so."""
-        return self.finished_of("")
-
-    def finished_of(self, kind: str) -> bool:
-        """Whether those have done so whose names begin with `kind`."""
-        return all(m.finished for name, m in self._members.items() if m.ends and name.startswith(kind))
+        return all(member.finished for member in self._members.values() if member.ends)
 
     def start(self) -> None:
         """Start all."""
@@ -120,10 +108,6 @@ class Members:
         self._members[name].send(SIGSTOP)
         self._stopped_until[name] = time.monotonic() + seconds
         self.stopped += 1
-
-    def end(self, name: str) -> None:
-        """Ask one, once, to have done; it is not started again."""
-        self._members[name].end()
 
     def supervise(self) -> None:
         """Start what has ended, let go on what was stopped long enough; call it often."""

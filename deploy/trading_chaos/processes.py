@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from pathlib import Path
 
 from deploy.chaos.members import Member
 from deploy.demo.run import APPLICATION
 from deploy.local.ports import HOST, choose
+from deploy.local.rest import get_json
 from deploy.trading_chaos.plan import (
     EXCHANGE,
     EXECUTOR,
@@ -45,8 +46,8 @@ def worker_names(size: Size) -> list[str]:
     return [f"{app}-{number + 1}" for app, count in counts.items() for number in range(count)]
 
 
-def workers(size: Size, logs: Path, environment: Mapping[str, str]) -> list[Member]:
-    """Every worker; `environment` is what all processes share."""
+def workers(size: Size, logs: Path, environment: Mapping[str, str]) -> tuple[list[Member], list[int]]:
+    """Every worker, and the ports of their pages; `environment` is what all processes share."""
     names = worker_names(size)
     ports = choose(names, {}, [])
     made = []
@@ -61,7 +62,16 @@ def workers(size: Size, logs: Path, environment: Mapping[str, str]) -> list[Memb
             **({"STREAMS_INSTANCE_ID": name} if f"{app}-2" not in names else {}),
         }
         made.append(Member(name, WORKER, {**environment, **own}, logs, ends=False))
-    return made
+    return made, list(ports.values())
+
+
+def are_ready(ports: Iterable[int]) -> bool:
+    """Whether every worker is well and has partitions."""
+    try:
+        pages = [get_json(f"http://{HOST}:{port}/health") for port in ports]
+    except OSError:
+        return False
+    return all(page["status"] == "ok" and page["partitions"] for page in pages)
 
 
 def exchange(seed: int, logs: Path, environment: Mapping[str, str]) -> tuple[Member, str]:
@@ -87,6 +97,6 @@ def senders(
         command = [*APPLICATION, "trading", "generate", "--bars", str(bars), "--rate", str(rate)]
         command += ["--repeat", str(times), "--symbols", ",".join(part), "--seed", str(seed)]
         made.append(Member(f"{GENERATOR}-{number}", command, environment, logs, ends=True))
-    command = [sys.executable, "-m", "deploy.trading_chaos.noise", "--seed", str(seed)]
+    command = [sys.executable, "-m", "deploy.trading_chaos.noise", "--seed", str(seed), "--total", str(bars * sent)]
     made.append(Member(NOISE, command, environment, logs, ends=True))
     return made, bars * of_a_bar * sent / size.rate

@@ -23,8 +23,8 @@ from deploy.local.layout import PROJECT
 from deploy.local.settings_files import VARIABLE
 from deploy.trading_chaos.faults import Fault, draw
 from deploy.trading_chaos.parts import Parts
-from deploy.trading_chaos.plan import GENERATOR, NOISE, OF_PROCESSES, PROCESSOR, Kind, Size
-from deploy.trading_chaos.processes import COMMON, ROLES, exchange, senders, workers
+from deploy.trading_chaos.plan import OF_PROCESSES, PROCESSOR, Kind, Size
+from deploy.trading_chaos.processes import COMMON, ROLES, are_ready, exchange, senders, workers
 from deploy.trading_chaos.proof import Result, tables
 from deploy.trading_chaos.readings import Progress, Readings
 from streams_app.commands.schema import all_topics
@@ -58,7 +58,8 @@ class Run:
         market, url = exchange(seed, logs, environment)
         self._environment = environment | {"STREAMS_TRADING__EXCHANGE_URL": url}
         sending, self._seconds = senders(size, seed, settings.trading.symbols, logs, environment)
-        self._members = Members([market, *workers(size, logs, self._environment), *sending])
+        serving, self._ports = workers(size, logs, self._environment)
+        self._serving, self._senders = Members([market, *serving]), Members(sending)
         self._parts = Parts(stack, settings.broker_url)
         self._faults = draw(seed, size, self._seconds)
         self._settings = settings
@@ -70,7 +71,9 @@ class Run:
         began = time.monotonic()
         readings = Readings(self._settings)
         try:
-            self._members.start()
+            self._serving.start()
+            self._await_workers()
+            self._senders.start()
             self._drive(readings, console)
             result = self._result(readings, began)
         finally:
@@ -84,20 +87,29 @@ class Run:
     def stop(self) -> None:
         """End every process."""
         self._parts.close()
-        self._members.stop()
+        self._senders.stop()
+        self._serving.stop()
+
+    def _await_workers(self) -> None:
+        """What comes before they are there would not meet the faults."""
+        deadline = time.monotonic() + PATIENCE
+        while not are_ready(self._ports):
+            if time.monotonic() > deadline:
+                raise ChaosError(f"the workers are not ready after {PATIENCE:.0f} s")
+            self._serving.supervise()
+            time.sleep(TICK)
 
     def _drive(self, readings: Readings, console: Console) -> None:
         """Do the faults, keep the processes running, and return when everything is over."""
         clock = Clock(self._faults)
         while True:
-            self._members.supervise()
+            self._serving.supervise()
+            self._senders.supervise()
             now = readings.progress()
             clock.look(now, begins=now.executed > 0)
             said = [self._do(fault) for fault in clock.due()] + self._parts.mended()
             for sentence in filter(None, said):
                 console.print(f"{clock.seconds:6.1f} s  {sentence}; {now.executed:,} executed", highlight=False)
-            if self._members.finished_of(GENERATOR):
-                self._members.end(NOISE)
             if not clock.faults_left and not self._parts.left and self._is_over(now, clock, readings):
                 return
             if clock.quiet_for > PATIENCE and not self._parts.left:
@@ -111,15 +123,16 @@ class Run:
         if fault.kind not in OF_PROCESSES:
             self._parts.do(fault)
             return ""
-        name = fault.victim([each for each in self._members.running if each.startswith(OF_PROCESSES[fault.kind])])
+        running = self._serving.running
+        name = fault.victim([each for each in running if each.startswith(OF_PROCESSES[fault.kind])] or running)
         if fault.kind is Kind.PROCESSOR_PAUSED:
-            self._members.pause(name, fault.seconds)
+            self._serving.pause(name, fault.seconds)
         else:
-            self._members.kill(name)
+            self._serving.kill(name)
         return f"{fault.kind}: {name}"
 
     def _is_over(self, now: Progress, clock: Clock[Fault], readings: Readings) -> bool:
-        if not self._members.finished or now.executed < now.orders or clock.quiet_for < CALM:
+        if not self._senders.finished or now.executed < now.orders or clock.quiet_for < CALM:
             return False
         return readings.is_through()
 
