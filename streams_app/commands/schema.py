@@ -48,7 +48,8 @@ def all_topics(settings: Settings) -> list[TopicSpec]:
     if "trace_store" in settings.systems:
         topics += [*TRACE_TOPICS, *(parked_traces_topic(region) for region in settings.regions)]
     if "trading" in settings.systems:
-        topics += [*TRADING_TOPICS, signals_changelog(settings.app_id)]
+        topics += TRADING_TOPICS
+        topics += [signals_changelog(settings.app_id)] if "processor" in settings.trading.roles else []
         makers = parked_decisions_topic, parked_orders_topic, orders_heartbeat_topic
         topics += [make(region) for make in makers for region in settings.regions]
     return topics
