@@ -22,6 +22,7 @@ from .layout import DEFAULT_ROOT, PROJECT
 from .parts.prometheus import Prometheus
 from .settings_files import VARIABLE
 from .stack import Stack
+from .state import BROKERS
 
 INTERRUPTED = 130
 
@@ -34,7 +35,8 @@ def main(words: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        return int(arguments.run(Stack(arguments.root), arguments))
+        stack = Stack(arguments.root, brokers=arguments.brokers, connectors=arguments.connectors)
+        return int(arguments.run(stack, arguments))
     except (StackError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -57,10 +59,17 @@ def build_parser() -> argparse.ArgumentParser:
         found.add_argument(
             "--root", type=Path, default=DEFAULT_ROOT, help="folder of the stack (default: .local/stack)"
         )
-        found.set_defaults(run=run)
+        found.set_defaults(run=run, brokers=None, connectors=None)
         return found
 
     up = command("up", _up, "start everything that is not running, and print the addresses")
+    up.add_argument("--brokers", type=int, choices=BROKERS, help="Kafka brokers (default: as it has, else 1)")
+    up.add_argument(
+        "--connectors",
+        type=_names,
+        metavar="NAMES",
+        help="those of every region, with commas between (default: as it has, else requests)",
+    )
     up.add_argument("--foreground", action="store_true", help="stay; Ctrl-C stops everything")
     up.add_argument("--json", action="store_true", help="print the addresses as JSON")
     command("down", _down, "stop everything and keep the data")
@@ -169,6 +178,10 @@ def _export(stack: Stack) -> str:
     if path.is_relative_to(PROJECT) and Path.cwd() == PROJECT:
         path = path.relative_to(PROJECT)
     return f"export {VARIABLE}={shlex.quote(str(path))}"
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def _signal(name: str) -> signal.Signals:

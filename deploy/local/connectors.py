@@ -1,11 +1,23 @@
-"""The connector of each region, from the template that the local stack and the containers share."""
+"""The connectors of each region, from the templates that the local stack and the containers share."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
+from .errors import StackError
 from .layout import DATABASE, REPLICATION, TEMPLATES
 from .templates import render
+
+FOLDER = TEMPLATES / "connectors"
+
+
+def check_templates(names: Iterable[str]) -> None:
+    """Raises StackError, naming those that exist, when there is no template of one of these names."""
+    known = sorted(path.stem for path in FOLDER.glob("*.json"))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise StackError(f"there is no connector {unknown[0]!r}; the connectors are {', '.join(known)}")
 
 
 def connector_name(region: str, template: str = "requests") -> str:
@@ -14,12 +26,12 @@ def connector_name(region: str, template: str = "requests") -> str:
 
 
 def connector_config(region: str, host: str, port: int, secrets: str, template: str = "requests") -> dict[str, str]:
-    """Return the connector's configuration for the PostgreSQL at `host`:`port`: of the requests' changes, or of events.
+    """Return the connector's configuration for the PostgreSQL at `host`:`port`, from the template of that name.
 
     `secrets` is the folder, as Connect sees it, with one file per database role: Connect reads the password
     itself, so that it shows up in no REST answer and no topic.
     """
-    read: dict[str, str] = json.loads((TEMPLATES / "connectors" / f"{template}.json").read_text("utf-8"))
+    read: dict[str, str] = json.loads((FOLDER / f"{template}.json").read_text("utf-8"))
     values = {
         "region": region,
         "region_identifier": region.replace("-", "_"),

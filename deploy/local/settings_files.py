@@ -38,7 +38,8 @@ def write_settings(site: Site) -> None:
     """Write the configuration the application reads; its paths are relative to the file."""
     lines = [
         "# Written by the local stack at each start.",
-        f'broker_url = "kafka://{site.address("kafka")}"',
+        f'broker_url = "kafka://{site.bootstrap}"',
+        *([f"topic_replication = {site.replication}"] if site.replication > 1 else []),
         f'connect_url = "http://{site.address("connect")}"',
         'data_dir = "faust"',
         "",

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import processes
+from .connectors import check_templates
 from .errors import PartError, StackError
 from .java import find_jars
 from .layout import PROJECT, REGIONS, Layout
@@ -26,7 +27,7 @@ from .parts.postgres import Postgres
 from .parts.prometheus import Prometheus
 from .ports import choose
 from .settings_files import VARIABLE, forget_checkout, make_secrets, point_checkout_at, write_settings
-from .state import State, locked
+from .state import Shape, State, locked
 from .users import make_services_folder, service_user
 
 logger = logging.getLogger(__name__)
@@ -46,16 +47,28 @@ def prepare_application(stack: Stack) -> None:
 class Stack:
     """One stack in one folder. Two in two folders do not meet; two commands on one wait for each other."""
 
-    def __init__(self, root: Path) -> None:
-        """`root` is the folder everything lies in; it is made by `up`."""
+    def __init__(self, root: Path, *, brokers: int | None = None, connectors: Sequence[str] | None = None) -> None:
+        """`root` is the folder everything lies in; it is made by `up`.
+
+        `brokers` is 1 or 3, `connectors` the templates of those that run in every region. None: as the stack in the
+        folder has it, else one broker and the connectors of requests. Raises StackError when it has others.
+        """
         self.layout = Layout(root.resolve())
-        self.site = Site(self.layout, State.load(self.layout.state).ports, service_user())
-        self.kafka = Kafka(self.site)
+        state = State.load(self.layout.state)
+        self.shape = Shape(
+            state.shape.brokers if brokers is None else brokers,
+            state.shape.connectors if connectors is None else tuple(connectors),
+        )
+        self._check_shape(state)
+        names = tuple(f"kafka-{number}" if number > 1 else "kafka" for number in range(1, self.shape.brokers + 1))
+        self.site = Site(self.layout, state.ports, service_user(), names)
+        self.brokers = [Kafka(self.site, name) for name in names]
+        self.kafka = self.brokers[0]
         self.databases = {region: Postgres(self.site, region) for region in REGIONS}
         self.poolers = {region: PgBouncer(self.site, region) for region in REGIONS}
-        self.connect = Connect(self.site, self.databases)
+        self.connect = Connect(self.site, self.databases, self.shape.connectors)
         scrapers = [Prometheus(self.site)] if Prometheus.program() else []
-        parts = [self.kafka, *self.databases.values(), *self.poolers.values(), self.connect, *scrapers]
+        parts = [*self.brokers, *self.databases.values(), *self.poolers.values(), self.connect, *scrapers]
         self.parts: dict[str, Part] = {part.name: part for part in parts}
         self._records = threading.Lock()
 
@@ -71,6 +84,7 @@ class Stack:
         connectors start. Whatever goes wrong, the parts started here are stopped again.
         Raises StackError, with the log tail of the part that failed.
         """
+        check_templates(self.shape.connectors)
         self._make_root()
         with locked(self.layout.root):
             started: list[Part] = []
@@ -175,7 +189,7 @@ class Stack:
         make_services_folder(self.layout, self.site.user)
         make_secrets(self.layout)
         write_settings(self.site)
-        servers = [self.kafka, *self.databases.values()]
+        servers = [*self.brokers, *self.databases.values()]
         poolers = list(self.poolers.values())
         others = [part for part in self.parts.values() if part not in (*servers, *poolers)]
         logger.info("starting Kafka and PostgreSQL")
@@ -206,13 +220,20 @@ class Stack:
                 "use --root for a folder of your own, or `clean` as that user"
             )
 
+    def _check_shape(self, state: State) -> None:
+        if state.ports and state.shape != self.shape:
+            raise StackError(
+                f"the stack in {self.layout.root} has {state.shape}; for {self.shape} remove it first, with `clean`"
+            )
+
     def _choose_ports(self) -> None:
         state = self._state()
+        self._check_shape(state)  # another command may have been the first to start it
         running = [part for name, part in self.parts.items() if state.running(name)]
         held = [port for part in running for port in part.ports]
         wanted = [port for part in self.parts.values() for port in part.ports]
         self.site.ports.update(choose(wanted, state.ports, held))
-        state.ports = dict(self.site.ports)
+        state.ports, state.shape = dict(self.site.ports), self.shape
         state.save()
 
     def _launch(self, parts: Iterable[Part], started: list[Part]) -> None:

@@ -1,4 +1,4 @@
-"""What a stack remembers between commands: its ports and its processes; and the lock that guards it."""
+"""What a stack remembers between commands: its shape, its ports and its processes; and the lock that guards it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,26 @@ from pathlib import Path
 from .errors import StackError
 from .processes import Process
 
+BROKERS = (1, 3)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a stack is made of, from its first `up` to `clean`. Raises StackError for a number without a quorum."""
+
+    brokers: int = 1
+    #: The templates, each of which makes a connector in every region.
+    connectors: tuple[str, ...] = ("requests",)
+
+    def __post_init__(self) -> None:
+        """Two brokers would be down as soon as one of them is."""
+        if self.brokers not in BROKERS:
+            raise StackError(f"a stack has 1 or 3 brokers, not {self.brokers}")
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"brokers: {self.brokers}, connectors: {', '.join(self.connectors) or 'none'}"
+
 
 @dataclass
 class State:
@@ -21,6 +41,7 @@ class State:
     path: Path
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
+    shape: Shape = Shape()
 
     @classmethod
     def load(cls, path: Path) -> State:
@@ -28,7 +49,9 @@ class State:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             processes = {name: Process(**value) for name, value in data["processes"].items()}
-            return cls(path, dict(data["ports"]), processes)
+            # The file of an older stack does not say what it is made of.
+            shape = Shape(data.get("brokers", 1), tuple(data.get("connectors", ["requests"])))
+            return cls(path, dict(data["ports"]), processes, shape)
         except FileNotFoundError:
             return cls(path)
         except (ValueError, KeyError, TypeError) as error:
@@ -37,6 +60,7 @@ class State:
     def save(self) -> None:
         """Write the state as a whole or not at all."""
         data = {
+            **asdict(self.shape),
             "ports": self.ports,
             "processes": {name: asdict(process) for name, process in self.processes.items()},
         }

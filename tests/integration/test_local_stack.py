@@ -9,18 +9,22 @@ import sys
 import time
 import tomllib
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.partitioner import murmur2
 
 from deploy.local import REGIONS, Stack
 from deploy.local.layout import PROJECT
+from streams_app.kafka.admin import TopicAdmin
+from streams_app.kafka.reading import admin_client, reader, records_between, whole_topics
+from streams_app.topics import TopicSpec
 
 pytestmark = pytest.mark.stack
 
@@ -41,6 +45,7 @@ CREATE TABLE IF NOT EXISTS request_status_head
 CREATE TABLE IF NOT EXISTS request_signal
     (locality int2, request_id uuid, signal_id uuid, PRIMARY KEY (locality, request_id, signal_id));
 CREATE TABLE IF NOT EXISTS debezium_heartbeat (id int PRIMARY KEY, beat_ts timestamptz);
+CREATE TABLE IF NOT EXISTS event_production_log (event_id uuid PRIMARY KEY);
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO streams_replication;
 GRANT INSERT, UPDATE ON debezium_heartbeat TO streams_replication;
 GRANT SELECT, INSERT, UPDATE ON request_info, request_status_head, request_signal TO streams_app;
@@ -48,6 +53,7 @@ DO $$ BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_publication WHERE pubname = 'streams_requests') THEN
         CREATE PUBLICATION streams_requests
             FOR TABLE request_info, request_status_head, request_signal, debezium_heartbeat;
+        CREATE PUBLICATION streams_events FOR TABLE event_production_log;
     END IF;
 END $$;
 """
@@ -96,7 +102,7 @@ async def create_topics(address: str) -> None:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("local") / "stack")
+    stack = Stack(tmp_path_factory.mktemp("local") / "stack", connectors=["requests", "events"])
     try:
         stack.up(prepare=prepare)
         yield stack
@@ -169,6 +175,13 @@ async def test_changes_go_on_after_a_killed_connect_is_back(stack: Stack) -> Non
     await arrivals(stack, {meanwhile, insert(stack, "us-central")})
 
 
+def test_every_connector_that_was_asked_for_reads_in_every_region(stack: Stack) -> None:
+    for region, database in stack.databases.items():
+        name = region.replace("-", "_")
+        assert database.streams(f"requests_{name}")
+        assert database.streams(f"events_{name}")
+
+
 def test_the_status_names_every_part_as_ready(stack: Stack) -> None:
     command = [sys.executable, "-m", "deploy.local", "status", "--json", "--root", str(stack.layout.root)]
     done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True)
@@ -200,3 +213,47 @@ def test_clean_leaves_no_process_and_no_folder(stack: Stack) -> None:
 def is_running(pid: object) -> bool:
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+COPIED = TopicSpec("copied", "none", 3)  # as many partitions as brokers: each leads one
+
+
+async def test_of_three_brokers_one_may_die_while_writes_go_on_and_catches_up(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "stack", brokers=3, connectors=())
+    try:
+        await asyncio.to_thread(stack.up, prepare=lambda _: asyncio.run(create_copied_topic(stack)))
+        async with AIOKafkaProducer(bootstrap_servers=broker(stack), acks="all") as producer:
+            await write_everywhere(producer, b"before")
+            await asyncio.to_thread(stack.kill, "kafka-2")
+            assert stack.status()["kafka-2"]["state"] == "died"
+            await write_everywhere(producer, b"meanwhile")
+            await asyncio.to_thread(stack.restart, "kafka-2")
+            async with admin_client(settings(stack)["broker_url"]) as admin:
+                (topic,) = await admin.describe_topics([COPIED.name])
+            assert [set(partition["isr"]) for partition in topic["partitions"]] == [{1, 2, 3}] * COPIED.partitions
+            await write_everywhere(producer, b"after")
+        assert await contents(stack) == {n: [b"before", b"meanwhile", b"after"] for n in range(COPIED.partitions)}
+    finally:
+        await asyncio.to_thread(stack.clean)
+
+
+async def create_copied_topic(stack: Stack) -> None:
+    config = settings(stack)
+    async with TopicAdmin(config["broker_url"], PARTITIONS, config["topic_replication"]) as admin:
+        await admin.create_missing([COPIED])
+
+
+async def write_everywhere(producer: AIOKafkaProducer, value: bytes) -> None:
+    async with asyncio.timeout(ARRIVAL_SECONDS):
+        for partition in range(COPIED.partitions):
+            await producer.send_and_wait(COPIED.name, value, partition=partition)
+
+
+async def contents(stack: Stack) -> dict[int, list[bytes]]:
+    """What is on each partition."""
+    found: dict[int, list[bytes]] = defaultdict(list)
+    async with reader(settings(stack)["broker_url"]) as consumer:
+        stretches = await whole_topics(consumer, {COPIED.name: COPIED.partitions})
+        async for record in records_between(consumer, stretches):
+            found[record.partition].append(record.value)
+    return dict(found)

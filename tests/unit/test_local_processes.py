@@ -12,7 +12,7 @@ import pytest
 from deploy.local import processes
 from deploy.local.errors import PartError, StackError, log_tail
 from deploy.local.processes import Process
-from deploy.local.state import State, locked
+from deploy.local.state import Shape, State, locked
 
 
 def background(tmp_path: Path, *command: str) -> Process:
@@ -60,7 +60,8 @@ def test_the_environment_does_not_leak_into_a_part(tmp_path: Path, monkeypatch: 
 def test_the_state_survives_and_only_living_processes_run(tmp_path: Path) -> None:
     me = processes.find(os.getpid())
     assert me is not None
-    state = State(tmp_path / "stack.json", {"kafka": 20001}, {"kafka": me, "connect": Process(me.pid, 1, me.boot)})
+    processes_of_parts = {"kafka": me, "connect": Process(me.pid, 1, me.boot)}
+    state = State(tmp_path / "stack.json", {"kafka": 20001}, processes_of_parts, Shape(3, ("requests", "events")))
     state.save()
     loaded = State.load(state.path)
     assert loaded == state
@@ -71,6 +72,12 @@ def test_the_state_survives_and_only_living_processes_run(tmp_path: Path) -> Non
 
 def test_without_a_file_the_state_is_empty(tmp_path: Path) -> None:
     assert State.load(tmp_path / "stack.json") == State(tmp_path / "stack.json")
+
+
+def test_the_state_of_an_older_stack_is_of_one_broker(tmp_path: Path) -> None:
+    path = tmp_path / "stack.json"
+    path.write_text('{"ports": {"kafka": 20001}, "processes": {}}', encoding="utf-8")
+    assert State.load(path).shape == Shape(1, ("requests",))
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"ports": {}, "processes": {"kafka": {"pid": 1}}}', "[]"])

@@ -14,11 +14,25 @@ from ..users import User
 
 @dataclass
 class Site:
-    """What all parts of one stack share. `ports` is filled by `up` and kept between commands."""
+    """What all parts of one stack share. `ports` is filled by `up` and kept between commands.
+
+    `brokers` are the names of the stack's Kafka brokers.
+    """
 
     layout: Layout
     ports: dict[str, int]
     user: User | None
+    brokers: tuple[str, ...] = ("kafka",)
+
+    @property
+    def bootstrap(self) -> str:
+        """HOST:PORT of every broker, with commas between."""
+        return ",".join(self.address(name) for name in self.brokers)
+
+    @property
+    def replication(self) -> int:
+        """Copies of every partition: one on each broker."""
+        return len(self.brokers)
 
     def address(self, port: str) -> str:
         """HOST:PORT of the named port."""

@@ -1,10 +1,11 @@
-"""Kafka Connect in distributed mode, with one Debezium connector per region."""
+"""Kafka Connect in distributed mode, with Debezium connectors in every region."""
 
 from __future__ import annotations
 
 import time
 import urllib.error
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,14 @@ class Connect(Part):
     start_seconds = 120.0
     stop_seconds = 8.0  # harmless to kill: offsets and records are committed together
 
-    def __init__(self, site: Site, databases: Mapping[str, Postgres]) -> None:
-        """`site` is the stack it belongs to, `databases` the server to read of each region."""
+    def __init__(self, site: Site, databases: Mapping[str, Postgres], templates: Sequence[str]) -> None:
+        """`site` is the stack it belongs to, `databases` the server to read of each region.
+
+        Each of `templates` makes a connector in every region.
+        """
         super().__init__(site, "connect")
         self.databases = databases
+        self.templates = templates
 
     @property
     def address(self) -> str:
@@ -62,7 +67,7 @@ class Connect(Part):
         return answers(f"{self.address}/connectors")
 
     def register_connectors(self) -> None:
-        """Register the connector of each region, or bring it up to date."""
+        """Register the connectors of all regions, or bring them up to date."""
         for name, config in self.connectors().items():
             self.register(name, config)
 
@@ -93,7 +98,10 @@ class Connect(Part):
         """The configuration of every connector by its name."""
         secrets = str(self.site.layout.secrets)
         return {
-            connector_name(region): connector_config(region, HOST, self.site.ports[database.name], secrets)
+            connector_name(region, template): connector_config(
+                region, HOST, self.site.ports[database.name], secrets, template
+            )
+            for template in self.templates
             for region, database in self.databases.items()
         }
 
@@ -121,11 +129,12 @@ class Connect(Part):
             known = get_json(f"{self.address}/connectors?expand=status")
         except OSError as error:
             return [f"no answer from {self.address}: {error}"]
-        idle = []
-        for (name, config), database in zip(self.connectors().items(), self.databases.values(), strict=True):
+        idle, configs = [], self.connectors()
+        for template, (region, database) in product(self.templates, self.databases.items()):
+            name = connector_name(region, template)
             trouble = _trouble(known.get(name, {}).get("status"))
             # The status may date from before a kill; the slot tells of now.
-            if not trouble and not database.streams(config["slot.name"]):
+            if not trouble and not database.streams(configs[name]["slot.name"]):
                 trouble = "its replication slot is not in use"
             if trouble:
                 idle.append(f"{name}: {trouble}")
@@ -133,7 +142,7 @@ class Connect(Part):
 
     def _properties(self) -> dict[str, object]:
         return {
-            "bootstrap.servers": self.site.address("kafka"),
+            "bootstrap.servers": self.site.bootstrap,
             "group.id": "streams-connect",
             "listeners": self.address,
             "plugin.path": find_jars() / "plugins",
@@ -141,12 +150,12 @@ class Connect(Part):
             "key.converter": "org.apache.kafka.connect.json.JsonConverter",
             "value.converter": "org.apache.kafka.connect.json.JsonConverter",
             "config.storage.topic": "connect-configs",
-            "config.storage.replication.factor": 1,
+            "config.storage.replication.factor": self.site.replication,
             "offset.storage.topic": "connect-offsets",
-            "offset.storage.replication.factor": 1,
+            "offset.storage.replication.factor": self.site.replication,
             "offset.storage.partitions": 4,
             "status.storage.topic": "connect-status",
-            "status.storage.replication.factor": 1,
+            "status.storage.replication.factor": self.site.replication,
             "status.storage.partitions": 2,
             "exactly.once.source.support": "enabled",
             # What a killed worker left open hides the offsets topic from the next one for so long (else a minute).
