@@ -64,8 +64,8 @@ async def measure(settings: Settings, config: Path, logs: Path, way: str, number
     async with _from_now_on(settings) as consumer:
         with _working(config, logs, group, way):
             carried = await _drain(consumer, backlog)
-            await _latencies(settings, consumer, number * 1_000_000, rate, 2.0)  # what is slow the first time
-            return Round(carried, await _latencies(settings, consumer, number * 1_000_000 + 500_000, rate, seconds))
+            await _latencies(settings, consumer, f"{group}-warm", rate, 2.0)  # what is slow the first time
+            return Round(carried, await _latencies(settings, consumer, group, rate, seconds))
 
 
 @contextmanager
@@ -116,7 +116,7 @@ async def _some(consumer: AIOKafkaConsumer) -> list[Any]:
 
 
 async def _latencies(
-    settings: Settings, consumer: AIOKafkaConsumer, first: int, rate: int, seconds: float
+    settings: Settings, consumer: AIOKafkaConsumer, name: str, rate: int, seconds: float
 ) -> list[float]:
     """Seconds from the sending of each signal to its decision in the hands of a consumer."""
     sent: dict[str, float] = {}
@@ -130,7 +130,7 @@ async def _latencies(
             for number in range(wanted):
                 await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
                 symbol = symbols[number % len(symbols)]
-                signal = Signal(named("bench", str(first + number)), symbol, "1m", datetime.now(UTC), "100.25")
+                signal = Signal(named(name, str(number)), symbol, "1m", datetime.now(UTC), "100.25")
                 sent[str(signal.signal_id)] = time.monotonic()
                 await producer.send(f"{SIGNAL_TOPIC}1m", write_signal(signal), symbol.encode())
             await producer.flush()
