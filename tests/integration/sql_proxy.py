@@ -6,8 +6,11 @@ import asyncio
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+
+from streams_app.settings import Settings
 
 HOST = "127.0.0.1"
 # What asks for an encrypted connection, in place of a first message.
@@ -159,3 +162,22 @@ def _error(fault: Fault) -> bytes:
     severity = b"FATAL" if fault.fatal else b"ERROR"
     fields = (b"S" + severity, b"V" + severity, b"C" + fault.state.encode(), b"Minjected: " + fault.name.encode())
     return _message(b"E", b"".join(field + b"\0" for field in fields) + b"\0")
+
+
+class Plan:
+    """The faults of the next commits, in order; then none."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+
+    def __call__(self) -> Fault | None:
+        return self.faults.pop(0) if self.faults else None
+
+
+@contextmanager
+def behind_proxy(settings: Settings, region: str, plan: Plan) -> Iterator[Settings]:
+    """Settings that reach one region through a proxy."""
+    known = settings.regions[region]
+    with closing(SqlProxy(known.pooler, plan)) as proxy:
+        changed = {**settings.regions, region: known.model_copy(update={"pooler": proxy.address})}
+        yield settings.model_copy(update={"regions": changed})

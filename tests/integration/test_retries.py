@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
 from uuid import uuid4
 
 import psycopg
@@ -15,21 +14,11 @@ from streams_app.databases import Databases
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
 from streams_app.settings import Settings
-from tests.integration.sql_proxy import FAULTS, Fault, SqlProxy
+from tests.integration.sql_proxy import FAULTS, Fault, Plan, behind_proxy
 
 pytestmark = pytest.mark.stack
 
 REGION = "us-east"
-
-
-class Plan:
-    """The faults of the next commits, in order; then none."""
-
-    def __init__(self) -> None:
-        self.faults: list[Fault] = []
-
-    def __call__(self) -> Fault | None:
-        return self.faults.pop(0) if self.faults else None
 
 
 @pytest.fixture
@@ -41,10 +30,8 @@ def plan() -> Plan:
 @pytest.fixture
 def proxied(fresh_settings: Settings, plan: Plan) -> Iterator[Settings]:
     """Settings that reach one region through the proxy."""
-    region = fresh_settings.regions[REGION]
-    with closing(SqlProxy(region.pooler, plan)) as proxy:
-        changed = {**fresh_settings.regions, REGION: region.model_copy(update={"pooler": proxy.address})}
-        yield fresh_settings.model_copy(update={"regions": changed})
+    with behind_proxy(fresh_settings, REGION, plan) as settings:
+        yield settings
 
 
 class Counting:

@@ -77,7 +77,7 @@ async def verify(
         on_check()
     if exchange is not None:
         after = [execution async for execution in exchange.orders()]
-        findings += _check_exchange(rows.orders, before, after, samples)
+        findings += check_exchange(rows.orders, before, after, samples)
         figures["executions"] = len(after)
     return Report("trading", merged(findings, samples), figures)
 
@@ -124,9 +124,10 @@ async def _check_region(
     return findings
 
 
-def _check_exchange(
+def check_exchange(
     orders: Mapping[str, OrderRow], before: list[Execution], after: list[Execution], samples: int
 ) -> list[Finding]:
+    """Hold orders against what the exchange said before they were read, and after."""
     by_name = {execution.client_order_id: execution for execution in after}
     differing = []
     for name, row in orders.items():

@@ -79,6 +79,16 @@ async def test_after_a_fault_the_outcome_is_unknown_until_it_is_asked_for(
         assert (await stats(address))["faults"][fault] == 1
 
 
+async def test_who_gets_no_answer_and_goes_away_leaves_nothing_behind(journal: Path) -> None:
+    async with simulated(journal, Fault.TIMEOUT, timeout=0.1) as (exchange, _):
+        before = asyncio.all_tasks()
+        for number in range(3):
+            with pytest.raises(UnknownOutcomeError):
+                await exchange.place(order(f"ord-{number}"))
+        _, left = await asyncio.wait(asyncio.all_tasks() - before, timeout=5)
+        assert not left
+
+
 async def test_a_request_that_arrives_twice_is_one_order(journal: Path) -> None:
     async with simulated(journal, Fault.DUPLICATE) as (exchange, address):
         assert (await exchange.place(order())).exchange_order_id == "ex-1"

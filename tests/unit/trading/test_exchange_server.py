@@ -87,6 +87,16 @@ async def test_wrong_requests_are_answered_with_their_status(tmp_path: Path) -> 
         }
 
 
+async def test_an_order_is_created_once_and_then_is_there(tmp_path: Path) -> None:
+    told = []
+    async with simulated(tmp_path / "journal") as (_, address), ClientSession(address) as session:
+        for _ in range(2):
+            async with session.post("/orders", json=GOOD) as response:
+                told.append((response.status, await response.json()))
+    assert [status for status, _ in told] == [201, 409]
+    assert told[0][1] == told[1][1] == told[0][1] | GOOD
+
+
 def test_a_book_is_what_its_journal_says_without_a_line_that_has_no_end(tmp_path: Path) -> None:
     path = tmp_path / "new" / "journal"
     with Book(path, 0.5, 1) as book:
