@@ -216,11 +216,15 @@ def test_each_worker_has_its_role_and_settings_that_are_valid(
     } == {"/health"}
 
 
-@pytest.mark.parametrize("job", of_kind("Job", "CronJob"), ids=lambda job: job["metadata"]["name"])
-def test_each_job_runs_a_command_that_exists_with_settings_that_are_valid(
-    job: Document, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    "document",
+    [*of_kind("Job", "CronJob"), named("Deployment", "exchange")],
+    ids=lambda document: document["metadata"]["name"],
+)
+def test_what_is_no_worker_runs_a_command_that_exists_with_settings_that_are_valid(
+    document: Document, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    container = container_of(job)
+    container = container_of(document)
     settings_of(container, monkeypatch, tmp_path)
     program, words = container["command"][:3], container["command"][3:]
     assert program == ["faust", "-A", "streams_app"]
