@@ -143,7 +143,7 @@ class ExchangeServer:
 
 @asynccontextmanager
 async def serving(exchange: ExchangeServer, port: int, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    """Answer requests on `port`, 0: a free one, of `host`; yields the address. Raises StartError when the port is taken."""
+    """Answer requests on `port` of `host`, 0: a free one; yields the address. Raises StartError when it is taken."""
     app = web.Application(client_max_size=_MOST_BYTES)
     app.add_routes(exchange.routes())
     # Who waits for an answer that never comes ends with the connection.
