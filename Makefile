@@ -4,7 +4,7 @@ PYTHON = .venv/bin/python
 # What `make chaos` and `make chaos-tracking` do: CHAOS=short or full; without SEED a new one is drawn and printed.
 CHAOS ?= short
 
-.PHONY: help setup demo chaos chaos-tracking bench-requests bench-tables bench-regions bench-tracking bench-traces test check unit up down clean format
+.PHONY: help setup demo demo-trading chaos chaos-tracking bench-requests bench-tables bench-regions bench-tracking bench-traces bench-trading test check unit up down clean format
 
 help:           ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -14,6 +14,9 @@ setup:          ## Install what is needed into .venv (and, where allowed, PgBoun
 
 demo: setup     ## The main job on real parts, proved at the end (DEMO_REQUESTS=2000, DEMO_KEEP=1 leaves it up)
 	@$(PYTHON) -m deploy.demo
+
+demo-trading: setup ## Signals to decisions, orders and executions on real parts, proved at the end
+	@$(PYTHON) -m deploy.demo.trading
 
 chaos: setup    ## Faults under load on real parts, proved at the end (CHAOS=short|full, SEED=n)
 	@$(PYTHON) -m deploy.chaos --$(CHAOS) $(if $(SEED),--seed $(SEED))
@@ -36,6 +39,9 @@ bench-tracking: setup ## The relay, tracked consumption and commit to topic, as 
 bench-traces: setup ## Ingest of traces beside COPY, questions while it ingests, and what indexes cost (BENCH="--events 100000")
 	@$(PYTHON) -m benchmarks.traces $(BENCH)
 
+bench-trading: setup ## Exactly-once beside at-least-once on the same signals (BENCH="--rounds 1", BENCH="--brokers 3")
+	@$(PYTHON) -m benchmarks.trading $(BENCH)
+
 test: setup check ## Every check and test, on real parts
 	@$(PYTHON) -m pytest
 
@@ -53,7 +59,7 @@ format: setup   ## Format the code
 	@.venv/bin/ruff check --fix .
 
 up: setup       ## Start the local stack and print its addresses
-	@$(PYTHON) -m deploy.local up
+	@$(PYTHON) -m deploy.local up --connectors requests,orders
 
 down:           ## Stop the local stack, keep its data
 	@$(PYTHON) -m deploy.local down

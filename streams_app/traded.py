@@ -108,5 +108,5 @@ def _add_handler(
     # What the database knows by its identity needs no order: a backlog need not go through the parking lot.
     parking = TopicParkingLot(app, {name: parked(name) for name in settings.regions}, databases.is_down, in_order=False)
     processors = [BatchProcessor(handler, NoVersions(), letters, parking) for _ in range(settings.lanes)]
-    app.batch_agent(handler.system, [topic], processors, settings, waits=waits)
+    app.batch_agent(handler.system, [topic], processors, settings, apart=True, waits=waits)
     parking.drain_into(lambda: BatchProcessor(handler, NoVersions(), letters), settings)

@@ -1,4 +1,4 @@
-"""Registers connectors of every region with the Kafka Connect of deploy/compose.yaml: python -m … [TEMPLATE …]."""
+"""Registers connectors of every region with the Connect of deploy/compose.yaml; its arguments are the templates."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.protocol.metadata import MetadataRequest
 
 from streams_app.errors import StartError
 from streams_app.topics import KEYED, TopicSpec
@@ -73,10 +74,15 @@ class TopicAdmin:
         return [spec.name for spec in missing]
 
     async def _visible(self, names: set[str]) -> None:
-        """Wait until the brokers know of new topics: the answer to their creation comes earlier."""
+        """Wait until every broker knows of new topics: the answer to their creation comes earlier."""
         deadline = time.monotonic() + _VISIBLE_AFTER
-        while not names <= set(await self._client.list_topics()) and time.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+        client = self._client._client
+        for broker in client.cluster.brokers():
+            while time.monotonic() < deadline:
+                answer = (await client.send(broker.nodeId, MetadataRequest())).to_object()
+                if names <= {topic["topic"] for topic in answer["topics"]}:
+                    break
+                await asyncio.sleep(0.1)
 
     async def check(self, specs: Iterable[TopicSpec]) -> None:
         """Raises StartError when a topic is missing or has another number of partitions."""

@@ -12,7 +12,7 @@ from ..users import User, give, make_service_folder
 from .base import Part, Site
 
 TARGETS_FILE = "targets.json"
-CONFIGURATION = ("prometheus.yml", "tracking-rules.yml")
+CONFIGURATION = ("prometheus.yml", "tracking-rules.yml", "trading-rules.yml")
 
 
 class Prometheus(Part):

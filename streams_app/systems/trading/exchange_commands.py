@@ -15,6 +15,7 @@ _share = click.FloatRange(0, 1)
 
 @click.command("exchange")
 @click.option("--port", type=click.IntRange(0, 65_535), default=8090, show_default=True, help="0: a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen: 0.0.0.0 in a container.")
 @click.option(
     "--journal",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -33,6 +34,7 @@ _share = click.FloatRange(0, 1)
 @asynchronous
 async def exchange_command(
     port: int,
+    host: str,
     journal: Path,
     timeouts: float,
     errors: float,
@@ -43,7 +45,7 @@ async def exchange_command(
     rejects: float,
     seed: int,
 ) -> None:
-    """Simulate an exchange on 127.0.0.1: fill or reject orders, each once, with faults; Ctrl-C ends it.
+    """Simulate an exchange: fill or reject orders, each once, with faults; Ctrl-C ends it.
 
     An accepted order is in the journal before it is answered: it outlives the process, however that ends.
     """
@@ -59,7 +61,7 @@ async def exchange_command(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with Book(journal, rejects, seed) as book, stop_on_signal() as stop:
-        async with serving(ExchangeServer(book, faults), port) as address:
+        async with serving(ExchangeServer(book, faults), port, host) as address:
             say(f"an exchange on {address} with {len(book):,} orders in {journal}; Ctrl-C ends it")
             await stop.wait()
 

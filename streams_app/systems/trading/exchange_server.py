@@ -1,4 +1,4 @@
-"""A simulated exchange: HTTP on 127.0.0.1, with faults as they happen between two companies."""
+"""A simulated exchange: HTTP, with faults as they happen between two companies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from streams_app.errors import StartError
 from streams_app.systems.trading.exchange import ExchangeOrder
 from streams_app.systems.trading.exchange_book import Book, OtherOrderError, read_order
 
-_HOST: Final = "127.0.0.1"
 _MOST_BYTES: Final = 16_384
 _MOST_ON_A_PAGE: Final = 1000
 # Seconds that requests under way may take when the server ends.
@@ -143,8 +142,8 @@ class ExchangeServer:
 
 
 @asynccontextmanager
-async def serving(exchange: ExchangeServer, port: int) -> AsyncIterator[str]:
-    """Answer requests on `port`, 0: a free one; yields the address. Raises StartError when the port is taken."""
+async def serving(exchange: ExchangeServer, port: int, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    """Answer requests on `port` of `host`, 0: a free one; yields the address. Raises StartError when it is taken."""
     app = web.Application(client_max_size=_MOST_BYTES)
     app.add_routes(exchange.routes())
     # Who waits for an answer that never comes ends with the connection.
@@ -152,10 +151,10 @@ async def serving(exchange: ExchangeServer, port: int) -> AsyncIterator[str]:
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, _HOST, port).start()
+            await web.TCPSite(runner, host, port).start()
         except OSError as error:
             raise StartError(f"port {port}: {error.strerror}; name another --port") from None
-        yield f"http://{_HOST}:{runner.addresses[0][1]}"
+        yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 

@@ -8,7 +8,14 @@ from streams_app.changefeed import RecordLike
 from streams_app.systems.trading.messages import read_signal
 from streams_app.systems.trading.model import TIMEFRAMES, Decision
 from streams_app.systems.trading.rules import Watching, decide, take
-from streams_app.systems.trading.windows import read_window, window_key, write_window
+from streams_app.systems.trading.windows import (
+    known_key,
+    read_known,
+    read_window,
+    window_key,
+    write_known,
+    write_window,
+)
 
 
 def step(record: RecordLike, state: MutableMapping[bytes, bytes], settings: Watching) -> Decision | None:
@@ -17,9 +24,11 @@ def step(record: RecordLike, state: MutableMapping[bytes, bytes], settings: Watc
     Raises Undecodable and Rejected; then `state` is as it was.
     """
     signal = read_signal(record, settings.symbols, settings.clock_tolerance)
-    windows = {name: read_window(state.get(window_key(signal.symbol, name))) for name in TIMEFRAMES}
-    window = windows[signal.timeframe]
-    if not take(window, signal, settings.window, settings.stale_after):
+    symbol, timeframe = signal.symbol, signal.timeframe
+    windows = {name: read_window(state.get(window_key(symbol, name))) for name in TIMEFRAMES}
+    known = read_known(state.get(known_key(symbol, timeframe)))
+    if not take(windows[timeframe], known, signal, settings.window, settings.stale_after):
         return None
-    state[window_key(signal.symbol, signal.timeframe)] = write_window(window)
+    state[window_key(symbol, timeframe)] = write_window(windows[timeframe])
+    state[known_key(symbol, timeframe)] = write_known(known)
     return decide(signal, windows, settings.window)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from streams_app.delivery.ports import Rejected
 from streams_app.systems.trading.model import TIMEFRAMES, Decision, Order, Reading, Side, Signal, named
-from streams_app.systems.trading.windows import Window
+from streams_app.systems.trading.windows import Known, Window
 
 #: How much a timeframe weighs in a decision: what has just happened more than what happened before.
 WEIGHTS: Final = {"1m": 5, "5m": 3, "15m": 2}
@@ -45,27 +45,27 @@ class Sizing(Protocol):
     def max_quantity(self) -> int: ...
 
 
-def take(window: Window, signal: Signal, size: int, stale_after: int) -> bool:
+def take(window: Window, known: Known, signal: Signal, size: int, stale_after: int) -> bool:
     """Let a signal into the window of its symbol and timeframe; False when it is there already, and nothing changes.
 
-    Ids are remembered for `stale_after` bars behind the newest signal, and what is older is refused: so no signal
-    counts twice, however late it is repeated. Raises Rejected: stale_signal, id_conflict, too_many_signals.
+    Ids are known for `stale_after` bars behind the newest signal, and what is older is refused: so no signal counts
+    twice, however late it is repeated. Raises Rejected: stale_signal, id_conflict, too_many_signals.
     """
     at, name, digest = int(signal.time.timestamp()), str(signal.signal_id), _digest(signal)
-    oldest = window.newest - stale_after * TIMEFRAMES[signal.timeframe]
-    if at < oldest:
-        bars = (window.newest - at) // TIMEFRAMES[signal.timeframe]
+    span = stale_after * TIMEFRAMES[signal.timeframe]
+    if at < known.newest - span:
+        bars = (known.newest - at) // TIMEFRAMES[signal.timeframe]
         raise Rejected("stale_signal", f"{bars} bars of {signal.timeframe} behind the newest, at most {stale_after}")
-    known = window.known.get(name)
-    if known is not None:
-        if known[1] != digest:
+    before = known.find(name, known.newest - span)
+    if before is not None:
+        if before != digest:
             raise Rejected("id_conflict", f"signal {name} came before with another content")
         return False
-    window.forget(at, stale_after * TIMEFRAMES[signal.timeframe])
-    if len(window.known) >= MOST_KNOWN:
+    newest = max(known.newest, at)
+    if known.count(newest - span, MOST_KNOWN) >= MOST_KNOWN:
         raise Rejected("too_many_signals", f"more than {MOST_KNOWN} signals within {stale_after} bars")
+    known.newest, known.ids[name] = newest, (at, digest)
     window.add(signal.price, size)
-    window.known[name] = (at, digest)
     return True
 
 

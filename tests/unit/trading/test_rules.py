@@ -16,7 +16,7 @@ from streams_app.systems.trading.model import TIMEFRAMES, Decision, Side, Signal
 from streams_app.systems.trading.processor import step
 from streams_app.systems.trading.recompute import Expected, Signals
 from streams_app.systems.trading.rules import confidence, order_of, quantity, take
-from streams_app.systems.trading.windows import Window, read_window, write_window
+from streams_app.systems.trading.windows import Known, Window, read_known, read_window, write_known, write_window
 from tests.unit.trading.made import record, signal
 
 SETTINGS = TradingSettings()
@@ -97,14 +97,21 @@ def test_the_same_price_written_otherwise_is_the_same_signal() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    window = Window()
+    window, known = Window(), Known()
     for n in range(2000):
-        take(window, signal(0, signal_id=signal(n).signal_id), 20, 100)
+        take(window, known, signal(0, signal_id=signal(n).signal_id), 20, 100)
     with pytest.raises(Rejected, match="too_many_signals"):
-        take(window, signal(0, signal_id=signal(2001).signal_id), 20, 100)
-    assert len(write_window(window)) < 200_000
-    assert take(window, signal(2001, time=signal(101).time), 20, 100)
-    assert len(window.known) == 1
+        take(window, known, signal(0, signal_id=signal(2001).signal_id), 20, 100)
+    assert len(write_known(known)) < 200_000
+    assert take(window, known, signal(2001, time=signal(101).time), 20, 100)
+    assert len(known.ids) == 1
+
+
+def test_ids_are_forgotten_when_nobody_needs_them() -> None:
+    window, known = Window(), Known()
+    for n in range(1000):
+        assert take(window, known, signal(n), 20, 100)
+    assert 100 <= len(known.ids) <= 165
 
 
 def test_a_refused_signal_leaves_no_trace() -> None:
@@ -117,10 +124,14 @@ def test_a_refused_signal_leaves_no_trace() -> None:
 
 
 def test_a_window_is_what_it_was_after_the_changelog() -> None:
-    window = Window()
+    window, known = Window(), Known()
     for n in range(30):
-        take(window, signal(n, str(100 + n % 7)), 20, 100)
+        take(window, known, signal(n, str(100 + n % 7)), 20, 100)
     assert read_window(write_window(window)) == window
+    again = read_known(write_known(known))
+    assert not take(window, again, signal(3, "103"), 20, 100)
+    with pytest.raises(Rejected, match="id_conflict"):
+        take(window, again, signal(3, "104"), 20, 100)
 
 
 def decided(side: Side, sure: str, price: str = "10.5") -> Decision:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -15,7 +16,7 @@ from streams_app.systems.trading.generate.signals import Market, signals
 from streams_app.systems.trading.generate.walk import CONTRACTS, DEFAULT, MOST_GAP, MOST_TICKS, Contract, price
 from streams_app.systems.trading.model import TIMEFRAMES
 from streams_app.systems.trading.rules import decide, order_of, take
-from streams_app.systems.trading.windows import Window
+from streams_app.systems.trading.windows import Known, Window
 
 DAY = datetime(2026, 11, 2, tzinfo=UTC)
 SETTINGS = TradingSettings()
@@ -69,11 +70,13 @@ def test_all_configured_symbols_are_known() -> None:
 def test_about_a_quarter_of_decisions_leads_to_orders_on_both_sides() -> None:
     market = Market(0, SETTINGS.symbols[:6])
     windows: dict[str, dict[str, Window]] = {s: {name: Window() for name in TIMEFRAMES} for s in market.symbols}
+    ids: dict[tuple[str, str], Known] = defaultdict(Known)
     sides: list[object] = []
     decisions = 0
     for signal in signals(market, DAY, DAY + timedelta(days=1)):
         mine = windows[signal.symbol]
-        assert take(mine[signal.timeframe], signal, SETTINGS.window, SETTINGS.stale_after)
+        known = ids[signal.symbol, signal.timeframe]
+        assert take(mine[signal.timeframe], known, signal, SETTINGS.window, SETTINGS.stale_after)
         order = order_of(decide(signal, mine, SETTINGS.window), SETTINGS)
         decisions += 1
         sides += [order.side] if order is not None else []

@@ -18,7 +18,8 @@ from streams_app import metrics
 from streams_app.systems.tracking.alerts import AlertName
 
 FOLDER = PROJECT / "config" / "prometheus"
-RULES = FOLDER / "tracking-rules.yml"
+RULES = {"tracking-rules.yml": 6, "trading-rules.yml": 5}
+each_file = pytest.mark.parametrize("name", RULES)
 
 
 def promtool(*words: str | Path) -> str:
@@ -31,34 +32,38 @@ def promtool(*words: str | Path) -> str:
     return done.stdout
 
 
-def test_the_rules_do_what_their_tests_say() -> None:
-    assert "SUCCESS" in promtool("test", "rules", FOLDER / "tests" / "tracking-rules-test.yml")
+@each_file
+def test_the_rules_do_what_their_tests_say(name: str) -> None:
+    assert "SUCCESS" in promtool("test", "rules", FOLDER / "tests" / name.replace(".yml", "-test.yml"))
 
 
-def test_each_rule_has_a_test() -> None:
-    tests = (FOLDER / "tests" / "tracking-rules-test.yml").read_text()
-    groups = yaml.safe_load(RULES.read_text())["groups"]
+@each_file
+def test_each_rule_has_a_test(name: str) -> None:
+    tests = (FOLDER / "tests" / name.replace(".yml", "-test.yml")).read_text()
+    groups = yaml.safe_load((FOLDER / name).read_text())["groups"]
     alerts = [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
-    assert len(alerts) == 6
+    assert len(alerts) == RULES[name]
     assert [alert for alert in alerts if f"alertname: {alert}\n" not in tests] == []
 
 
-def test_the_rules_name_metrics_and_limits_that_there_are() -> None:
-    text = RULES.read_text()
-    samples = {metric.name for metric in REGISTRY.collect() if metric.name.startswith("streams_tracking")}
-    used = set(re.findall(r"(?<![\w:])streams_tracking_\w+", text))
+@each_file
+def test_the_rules_name_metrics_and_limits_that_there_are(name: str) -> None:
+    text = (FOLDER / name).read_text()
+    samples = {metric.name for metric in REGISTRY.collect()}
+    used = set(re.findall(r"(?<![\w:])streams_(?!app)\w+", text))
     assert metrics.TRACKING_BACKLOG
     assert used
-    assert {name.removesuffix("_total") for name in used} <= samples
-    assert set(re.findall(r'alert="(\w+)"', text)) <= {name.value for name in AlertName}
+    assert {each.removesuffix("_total") for each in used} <= samples
+    assert set(re.findall(r'alert="(\w+)"', text)) <= {alert.value for alert in AlertName}
 
 
 @pytest.mark.parametrize("config", [FOLDER / "prometheus.yml", PROJECT / "deploy" / "containers" / "prometheus.yml"])
 def test_the_configurations_name_the_rules(config: Path, tmp_path: Path) -> None:
     shutil.copy(config, tmp_path)
-    shutil.copy(RULES, tmp_path)
+    for name in RULES:
+        shutil.copy(FOLDER / name, tmp_path)
     (tmp_path / "targets.json").write_text("[]")
-    assert "SUCCESS: 1 rule files found" in promtool("check", "config", tmp_path / config.name)
+    assert f"SUCCESS: {len(RULES)} rule files found" in promtool("check", "config", tmp_path / config.name)
 
 
 def test_the_local_stack_copies_the_rules_beside_its_configuration(tmp_path: Path) -> None:
@@ -68,7 +73,8 @@ def test_the_local_stack_copies_the_rules_beside_its_configuration(tmp_path: Pat
     assert isinstance(part, Prometheus)
     part.folder.parent.mkdir(parents=True)
     part.prepare()
-    assert (part.folder / "tracking-rules.yml").read_text() == RULES.read_text()
+    for name in RULES:
+        assert (part.folder / name).read_text() == (FOLDER / name).read_text()
     named = yaml.safe_load((part.folder / "prometheus.yml").read_text())["rule_files"]
     assert all((part.folder / name).is_file() for name in named)
 
@@ -76,5 +82,6 @@ def test_the_local_stack_copies_the_rules_beside_its_configuration(tmp_path: Pat
 def test_the_containers_have_the_rules_where_their_configuration_looks() -> None:
     compose = yaml.safe_load((PROJECT / "deploy" / "compose.yaml").read_text())
     mounts = dict(volume.split(":")[:2] for volume in compose["services"]["prometheus"]["volumes"])
-    target = mounts["../config/prometheus/tracking-rules.yml"]
-    assert Path(target).parent == Path(mounts["./containers/prometheus.yml"]).parent
+    for name in RULES:
+        target = mounts[f"../config/prometheus/{name}"]
+        assert Path(target).parent == Path(mounts["./containers/prometheus.yml"]).parent
