@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from aiokafka.errors import KafkaError
@@ -50,8 +52,8 @@ class Readings:
                 self._last[region] = rows[0]
         return Progress(*(sum(counts) for counts in zip((0, 0), *self._last.values(), strict=True)))
 
-    def is_through(self) -> bool:
-        """Whether every application has acked all that there is for it to read, parked records too."""
+    def behind(self) -> list[str]:
+        """Where an application has not acked all that there is for it to read, parked records too; in words."""
         regions = self._settings.regions
         topics = {
             PROCESSOR: [topic.name for topic in SIGNAL_TOPICS],
@@ -59,27 +61,25 @@ class Readings:
             EXECUTOR: [ORDERS.name, *(parked_orders_topic(region).name for region in regions)],
         }
         try:
-            return all(asyncio.run(_has_acked(self._settings, group, names)) for group, names in topics.items())
-        except (StartError, KafkaError):
-            return False
+            found = [asyncio.run(_not_acked(self._settings, group, names)) for group, names in topics.items()]
+        except (StartError, KafkaError) as error:
+            return [f"nobody can say: {error}"]
+        return list(chain.from_iterable(found))
 
     def bad_signals(self) -> int:
         """How many signals on the topics are marked as bad. Raises StartError."""
         return asyncio.run(_marked(self._settings))
 
 
-async def _has_acked(settings: Settings, group: str, topics: Iterable[str]) -> bool:
-    """Whether the group has acked all committed records of topics: behind its offsets stand markers at most."""
+async def _not_acked(settings: Settings, group: str, topics: Iterable[str]) -> list[str]:
+    """Partitions with committed records behind the group's offsets; markers alone do not count."""
     counts = await partition_counts(settings.broker_url, list(topics))
     async with reader(settings.broker_url) as consumer, admin_client(settings.broker_url) as admin:
         done = await admin.list_consumer_group_offsets(group)
-        places = await whole_topics(consumer, counts)
-        behind = {
-            place: (done[place].offset if place in done else first, end) for place, (first, end) in places.items()
-        }
-        async for _ in records_between(consumer, behind):
-            return False
-    return True
+        places = (await whole_topics(consumer, counts)).items()
+        behind = {place: (done[place].offset if place in done else low, high) for place, (low, high) in places}
+        left = Counter([(each.topic, each.partition) async for each in records_between(consumer, behind)])
+    return [f"{group}: {count} records of {topic}-{partition}" for (topic, partition), count in left.items()]
 
 
 async def _marked(settings: Settings) -> int:

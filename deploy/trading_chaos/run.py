@@ -33,8 +33,10 @@ from streams_app.settings import Settings, load_settings
 from streams_app.topics import signals_changelog
 
 TICK = 0.1
-# Seconds without any progress after which it is taken as it is; and after which it is asked whether all is through.
-PATIENCE, CALM = 60.0, 1.0
+# Seconds without any progress after which it is taken as it is: longer than a worker that hangs waits before it ends.
+PATIENCE = 120.0
+# Seconds without any progress after which it is asked whether all is through.
+CALM = 1.0
 
 
 def prepare(stack: Stack) -> None:
@@ -113,7 +115,7 @@ class Run:
             if not clock.faults_left and not self._parts.left and self._is_over(now, clock, readings):
                 return
             if clock.quiet_for > PATIENCE and not self._parts.left:
-                console.print(f"Nothing moves any more: {now}", highlight=False)
+                console.print("\n".join([f"Nothing moves any more: {now}", *readings.behind()]), highlight=False)
                 return
             time.sleep(TICK)
 
@@ -134,7 +136,7 @@ class Run:
     def _is_over(self, now: Progress, clock: Clock[Fault], readings: Readings) -> bool:
         if not self._senders.finished or now.executed < now.orders or clock.quiet_for < CALM:
             return False
-        return readings.is_through()
+        return not readings.behind()
 
     def _result(self, readings: Readings, began: float) -> Result:
         report = self._verified()
