@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias, TypeVar
 from uuid import UUID
 
@@ -34,6 +35,9 @@ SYSTEM = "order_executor"
 RETRY_BUDGET = 60.0
 # An exchange that is away is asked again soon: orders wait for it.
 _PATIENCE = Backoff(first=0.05, most=2.0)
+# How often an order is looked for, over some seconds in all. The log is read as soon as it is flushed: an event may be
+# here before the commit that wrote its order can be seen by others.
+_LOOKS = 9
 
 
 class OrderExecutor:
@@ -73,7 +77,7 @@ class OrderExecutor:
         for change in changes:
             events.setdefault(_event(change).order_id, _event(change))
         wanted = {order_id: event.event_id for order_id, event in events.items()}
-        orders = await self._until_done(route, lambda: self._store.take_up(route, wanted))
+        orders = await self._take_up(route, wanted)
         why = {order_id: _obstacle(orders.get(order_id), event) for order_id, event in events.items()}
         due = [order for order_id, order in orders.items() if not why[order_id] and order.status not in FINAL]
         executions: dict[UUID, Execution] = {}
@@ -94,6 +98,18 @@ class OrderExecutor:
             elif executions.pop(order_id, None) is None:
                 stale.append(change)
         return Outcome(rejected, stale=stale)
+
+    async def _take_up(self, route: str, wanted: Mapping[UUID, UUID]) -> dict[UUID, StoredOrder]:
+        """The orders of events (order id → event id) as they were, without those that are nowhere to be seen."""
+        orders: dict[UUID, StoredOrder] = {}
+        for look in range(_LOOKS):
+            if look:
+                await asyncio.sleep(_PATIENCE.pause(look, random.random()))  # noqa: S311 (spread, not secrecy)
+            unseen = {order_id: event_id for order_id, event_id in wanted.items() if order_id not in orders}
+            orders |= await self._until_done(route, partial(self._store.take_up, route, unseen))
+            if len(orders) == len(wanted):
+                break
+        return orders
 
     async def _execute(self, order: StoredOrder) -> Execution | Obstacle:
         """What the exchange makes of an order, however long it takes to hear it; or why it is none."""

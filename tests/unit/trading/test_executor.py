@@ -43,10 +43,13 @@ class Database:
             for name in ORDERS
         }
         self.executions: dict[UUID, Execution] = {}
+        #: How often an order is asked for before it can be seen.
+        self.unseen: Counter[UUID] = Counter()
 
     async def take_up(self, region: str, events: Mapping[UUID, UUID]) -> dict[UUID, StoredOrder]:
         await asyncio.sleep(0)
-        found = {name: self.orders[name] for name in events if name in self.orders}
+        found = {name: self.orders[name] for name in events if name in self.orders and not self.unseen[name]}
+        self.unseen.subtract(name for name in events if self.unseen[name])
         for name, order in found.items():
             if order.status is OrderStatus.NEW:
                 self.orders[name] = replace(order, status=OrderStatus.SENT, taken_up_by=events[name])
@@ -177,6 +180,16 @@ async def test_what_can_never_be_executed_is_rejected_and_its_neighbours_are_not
     assert [rejection.reason for rejection in outcome.rejected] == ["unknown_order", "exchange_refused"]
     assert [database.orders[name].status for name in ORDERS[1:]] == [OrderStatus.FILLED] * 2
     assert database.orders[ORDERS[0]].status is OrderStatus.SENT
+
+
+async def test_an_order_that_can_be_seen_later_than_its_event_is_executed() -> None:
+    database, market = Database(), Market()
+    database.unseen[ORDERS[1]] = 3
+    outcome = await run(database, market, *map(event, ORDERS))
+    assert (outcome.rejected, outcome.stale) == ([], [])
+    assert statuses(database) == {OrderStatus.FILLED}
+    assert market.placed == Counter({f"ord-{name.int}": 1 for name in ORDERS})
+    assert not market.asked
 
 
 async def test_another_event_of_an_order_is_no_reason_to_send_it_again() -> None:
