@@ -1,10 +1,10 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON = .venv/bin/python
 
-# What `make chaos` and `make chaos-tracking` do: CHAOS=short or full; without SEED a new one is drawn and printed.
+# What `make chaos`, `make chaos-tracking` and `make chaos-trading` do: CHAOS=short or full; without SEED a new one is drawn and printed.
 CHAOS ?= short
 
-.PHONY: help setup demo demo-trading chaos chaos-tracking bench-requests bench-tables bench-regions bench-tracking bench-traces bench-trading test check unit up down clean format
+.PHONY: help setup demo demo-trading chaos chaos-tracking chaos-trading bench-requests bench-tables bench-regions bench-tracking bench-traces bench-trading test check unit up down clean format
 
 help:           ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,9 @@ chaos: setup    ## Faults under load on real parts, proved at the end (CHAOS=sho
 
 chaos-tracking: setup ## Writers, relays and consumers of events killed, proved at the end (CHAOS=short|full, SEED=n)
 	@$(PYTHON) -m deploy.tracking_chaos --$(CHAOS) $(if $(SEED),--seed $(SEED))
+
+chaos-trading: setup ## Processors, orders, executors, brokers killed, proved at the end (CHAOS=short|full, SEED=n)
+	@$(PYTHON) -m deploy.trading_chaos --$(CHAOS) $(if $(SEED),--seed $(SEED))
 
 bench-requests: setup ## The delivery core against rivals and limits, as ratios (BENCH="--rounds 1 --events 20000")
 	@$(PYTHON) -m benchmarks.requests $(BENCH)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import secrets
 import shutil
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 
 from rich.console import Console
 
 from deploy.chaos import schedule
+from deploy.chaos.alone import alone, interruptible
 from deploy.chaos.errors import ChaosError
 from deploy.chaos.faults.base import Fault
 from deploy.chaos.proxy import Mode
@@ -37,8 +34,7 @@ ROUNDS, LEAST = 4, 100_000
 def main(words: list[str] | None = None) -> int:
     """Run what the command line asks for; the exit status is 0 when everything is proved."""
     arguments = build_parser().parse_args(words)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interruptible()
     stack, console = Stack(ROOT), Console()
     seed = arguments.seed
     system = System(stack, RATE, f"chaos-{seed}")
@@ -88,42 +84,29 @@ def _region(system: System, cut: Cut, console: Console) -> int:
 
 def _guarded(system: System, word: str, run: Callable[[], int]) -> int:
     """Run alone in this checkout; leave the logs, and nothing else, behind."""
-    with _alone() as alone:
-        if not alone:
-            print(f"{word} FAILED another run is under way in this checkout")
-            return 1
-        try:
-            return run()
-        except (ChaosError, StackError) as error:
-            first, _, rest = str(error).partition("\n")
-            print(f"{rest}\nThe logs are in {KEPT}\n{word} FAILED {first}")
-            return 1
-        except KeyboardInterrupt:
-            print(f"{word} FAILED interrupted")
-            return 130
-        finally:
-            system.stop()
-            shutil.rmtree(KEPT, ignore_errors=True)
-            keep(system.stack, KEPT)
-            system.stack.clean()
+    try:
+        with alone(ROOT):
+            return _logged(system, word, run)
+    except ChaosError as error:
+        print(f"{word} FAILED {error}")
+        return 1
 
 
-@contextmanager
-def _alone() -> Iterator[bool]:
-    """Whether no other run uses the stack; while inside, none can begin to."""
-    path = ROOT.with_suffix(".lock")
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _logged(system: System, word: str, run: Callable[[], int]) -> int:
+    try:
+        return run()
+    except (ChaosError, StackError) as error:
+        first, _, rest = str(error).partition("\n")
+        print(f"{rest}\nThe logs are in {KEPT}\n{word} FAILED {first}")
+        return 1
+    except KeyboardInterrupt:
+        print(f"{word} FAILED interrupted")
+        return 130
+    finally:
+        system.stop()
+        shutil.rmtree(KEPT, ignore_errors=True)
+        keep(system.stack, KEPT)
+        system.stack.clean()
 
 
 if __name__ == "__main__":

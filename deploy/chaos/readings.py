@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import psycopg
-
+from deploy.chaos.servers import Servers
 from deploy.demo.progress import SQL as PROGRESS_SQL
 from deploy.demo.progress import Progress
 from streams_app.databases import Statements
-from streams_app.databases.connecting import connect_arguments
 from streams_app.settings import Settings
 from streams_app.systems.requests.workflow import load_workflows
 
@@ -28,19 +25,17 @@ class Readings:
         self._names = {link: f"{w.code}.{node.name}" for link, (w, node) in book.by_link.items()}
         self._automatic = [link for link, (_, node) in book.by_link.items() if node.run is not None]
         self._settings = settings
-        self._connections: dict[str, psycopg.Connection] = {}
+        self._servers = Servers(settings)
         self._last: dict[str, tuple[int, ...]] = {}
 
     def close(self) -> None:
         """Close the connections."""
-        for connection in self._connections.values():
-            connection.close()
-        self._connections.clear()
+        self._servers.close()
 
     def progress(self) -> Progress:
         """Progress now; a region that does not answer counts as it did the last time."""
         for region in self._settings.regions:
-            rows = self._read(region, PROGRESS_SQL["progress"])
+            rows = self._servers.read(region, PROGRESS_SQL["progress"])
             if rows is not None:
                 self._last[region] = rows[0]
         counts = {region: self._last.get(region, NOTHING) for region in self._settings.regions}
@@ -54,31 +49,19 @@ class Readings:
 
     def waiting(self, region: str, before: datetime) -> int | None:
         """Requests of `region` that have waited for a worker since `before`; None while it does not answer."""
-        rows = self._read(region, SQL["waiting"], {"links": self._automatic, "before": before})
+        rows = self._servers.read(region, SQL["waiting"], {"links": self._automatic, "before": before})
         return None if rows is None else int(rows[0][0])
 
     def flows(self, region: str, since: datetime) -> bool:
         """Whether a request of `region` that was written after `since` has been moved on by a worker."""
-        rows = self._read(region, SQL["flows"], {"since": since})
+        rows = self._servers.read(region, SQL["flows"], {"since": since})
         return rows is not None and bool(rows[0][0])
 
     def open_steps(self) -> str:
         """Where requests stand that have not ended, in words."""
         words = []
         for region in self._settings.regions:
-            rows = self._read(region, SQL["open"])
+            rows = self._servers.read(region, SQL["open"])
             steps = "no answer" if rows is None else ", ".join(f"{self._names[link]} {count}" for link, count in rows)
             words.append(f"{region}: {steps or 'none'}")
         return "; ".join(words)
-
-    def _read(self, region: str, statement: bytes, values: dict[str, Any] | None = None) -> list[Any] | None:
-        try:
-            if region not in self._connections:
-                address = self._settings.regions[region].server
-                arguments = connect_arguments(self._settings.database, address, "readonly")
-                self._connections[region] = psycopg.connect(**arguments)
-            return self._connections[region].execute(statement, values).fetchall()
-        except psycopg.OperationalError:
-            if (broken := self._connections.pop(region, None)) is not None:
-                broken.close()
-            return None

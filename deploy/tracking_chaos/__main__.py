@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import secrets
-import shutil
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
-import psycopg
 from rich.console import Console
 
-from deploy.chaos.errors import ChaosError
-from deploy.demo.run import keep
-from deploy.local import Stack, StackError
+from deploy.chaos.alone import cleaned, interruptible
+from deploy.chaos.ending import conclude, guarded
+from deploy.local import Stack
 from deploy.local.layout import PROJECT
 from deploy.local.settings_files import VARIABLE
 from deploy.tracking_chaos.plan import FULL, SHORT, Size
 from deploy.tracking_chaos.run import Run
-from streams_app.errors import SettingsError, StartError
 from streams_app.settings import load_settings
 
 ROOT = PROJECT / ".local" / "tracking-chaos"
@@ -33,21 +27,11 @@ KEPT = PROJECT / ".local" / "tracking-chaos-logs"
 def main(words: list[str] | None = None) -> int:
     """Run what the command line asks for; the exit status is 0 when everything is proved."""
     arguments = build_parser().parse_args(words)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interruptible()
     size = FULL if arguments.full else SHORT
     # Two runs on one broker, also with one seed, have nothing in common.
     name = f"tracking-chaos.{arguments.seed}.{secrets.token_hex(3)}"
-    try:
-        with _stack(arguments.running) as stack:
-            return _run(size, arguments.seed, name, stack)
-    except (ChaosError, StackError, SettingsError, StartError, psycopg.Error) as error:
-        first, _, rest = str(error).partition("\n")
-        print(f"{rest}\nTRACKING CHAOS FAILED {first}")
-        return 1
-    except KeyboardInterrupt:
-        print("TRACKING CHAOS FAILED interrupted")
-        return 130
+    return guarded("TRACKING CHAOS", lambda: _main(size, arguments.seed, name, running=arguments.running))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -65,26 +49,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(size: Size, seed: int, name: str, stack: Stack | None) -> int:
-    console = Console()
-    console.print(f"Seed {seed}: {size.events:,} events, {size.kills} kills, {size.stops} stops.", highlight=False)
-    environment = {} if stack is None else {VARIABLE: str(stack.config_path)}
-    os.environ.update(environment)
-    logs = KEPT / name
-    logs.mkdir(parents=True, exist_ok=True)
-    run, result = Run(load_settings(), size, seed, name, logs, environment), None
-    try:
-        result = run.run(console)
-    finally:
-        run.stop()
-        if result is not None and result.proved:
-            shutil.rmtree(logs)
-        else:
-            if stack is not None:
-                keep(stack, logs)
-            print(f"The logs are in {logs}")
-    print(result.line())
-    return 0 if result.proved else 1
+def _main(size: Size, seed: int, name: str, *, running: bool) -> int:
+    with _stack(running) as stack:
+        console = Console()
+        console.print(f"Seed {seed}: {size.events:,} events, {size.kills} kills, {size.stops} stops.", highlight=False)
+        environment = {} if stack is None else {VARIABLE: str(stack.config_path)}
+        os.environ.update(environment)
+        logs = KEPT / name
+        logs.mkdir(parents=True, exist_ok=True)
+        run = Run(load_settings(), size, seed, name, logs, environment)
+        return conclude(lambda: run.run(console), run.stop, logs, stack)
 
 
 @contextmanager
@@ -94,23 +68,9 @@ def _stack(running: bool) -> Iterator[Stack | None]:
     if running:
         yield None
         return
-    ROOT.parent.mkdir(exist_ok=True)
-    with ROOT.with_suffix(".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ChaosError("another run is under way in this checkout") from None
-        stack = Stack(ROOT)
-        stack.clean()
-        try:
-            stack.up()
-            yield stack
-        finally:
-            stack.clean()
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    with cleaned(Stack(ROOT)) as stack:
+        stack.up()
+        yield stack
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from deploy.chaos.clock import Clock
 from deploy.chaos.errors import ChaosError
+from deploy.chaos.members import Member, Members
 from deploy.demo.run import APPLICATION
 from deploy.local.layout import PROJECT
 from deploy.local.ports import choose
 from deploy.tracking_chaos.effects import Effects, compare
 from deploy.tracking_chaos.faults import Fault, chosen, draw
-from deploy.tracking_chaos.members import Member, Members
 from deploy.tracking_chaos.plan import PARTITIONS, TOPIC_VARIABLE, Size, dead_letters
 from deploy.tracking_chaos.readings import Progress, Readings, lag, make_tables
 from streams_app.kafka.admin import TopicAdmin
@@ -133,11 +134,11 @@ class Run:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
             tasks = [bars.add_task(name, total=self._size.events) for name in ("written", "published", "processed")]
-            clock = _Clock(self._faults)
+            clock = Clock(self._faults)
             while True:
                 self._members.supervise()
                 now = readings.progress()
-                clock.look(now)
+                clock.look(now, begins=now.processed > 0)
                 for task, count in zip(tasks, (now.written, now.published, now.processed // 2), strict=True):
                     bars.update(task, completed=count)
                 for fault in clock.due():
@@ -193,41 +194,3 @@ class Run:
         except ValueError:
             raise ChaosError(f"verify could not run:\n{done.stderr.decode()[-2000:]}") from None
         return report
-
-
-class _Clock:
-    """Time since the first event was processed, and since anything moved."""
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        self._faults = list(faults)
-        self._began: float | None = None
-        self._moved = time.monotonic()
-        self._last: Progress | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Since the first event was processed."""
-        return 0.0 if self._began is None else time.monotonic() - self._began
-
-    @property
-    def faults_left(self) -> int:
-        """How many are still to come."""
-        return len(self._faults)
-
-    @property
-    def quiet_for(self) -> float:
-        """Seconds without progress."""
-        return time.monotonic() - self._moved
-
-    def look(self, now: Progress) -> None:
-        """Hear of the progress."""
-        if now != self._last:
-            self._moved, self._last = time.monotonic(), now
-        if now.processed and self._began is None:
-            self._began = time.monotonic()
-
-    def due(self) -> list[Fault]:
-        """The faults whose time has come, once."""
-        due = [fault for fault in self._faults if self._began is not None and fault.at <= self.seconds]
-        self._faults = self._faults[len(due) :]
-        return due
