@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from streams_app.settings import Settings
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan's nodes, from the top."""
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
 
 
 def fill(settings: Settings, stack: Any, region: str, script: Path, analyse: bytes) -> tuple[dict[str, str], set[str]]:

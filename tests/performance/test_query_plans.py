@@ -18,6 +18,7 @@ from streams_app.databases.connecting import connect_arguments
 from streams_app.settings import Settings
 from streams_app.systems.requests import recorded_store, signals, store, stories
 from streams_app.systems.requests.generate import answers, histories
+from tests.performance.filling import nodes
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -121,13 +122,6 @@ PLANS: list[tuple[Statements, str, dict[str, Any], set[str]]] = [
 ]
 # Small tables: a plan may well read them whole.
 STATIC = {"request_type", "request_action_type", "request_state", "request_status", "request_action_state_link"}
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A plan's nodes, from the top."""
-    yield plan
-    for inner in plan.get("Plans", ()):
-        yield from nodes(inner)
 
 
 @pytest.mark.parametrize(("statements", "name", "arguments", "indexes"), PLANS, ids=[plan[1] for plan in PLANS])

@@ -19,7 +19,7 @@ from streams_app.databases import Statements
 from streams_app.databases.connecting import connect_arguments
 from streams_app.settings import Settings
 from streams_app.systems.trace_store import chains, search, tracer
-from tests.performance.filling import fill
+from tests.performance.filling import fill, nodes
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -93,13 +93,6 @@ PLANS = [
     Plan("many exchanges", chains.SQL, "look", MANY, CORRELATION, sorts=True),
     Plan("what followed", chains.SQL, "look", LOOK, "event_logs_parent", sorts=True),
 ]  # fmt: skip
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A plan's nodes, from the top."""
-    yield plan
-    for inner in plan.get("Plans", ()):
-        yield from nodes(inner)
 
 
 def explained(filled: Filled, statements: Statements, name: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:

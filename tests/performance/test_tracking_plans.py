@@ -16,7 +16,7 @@ from streams_app.databases import Statements
 from streams_app.databases.connecting import connect_arguments
 from streams_app.settings import Settings
 from streams_app.systems.tracking import consumption, days, figures, leases, lookups, publisher, resending, retries
-from tests.performance.filling import fill
+from tests.performance.filling import fill, nodes
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -165,13 +165,6 @@ PLANS = [
         1,
     ),
 ]
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A plan's nodes, from the top."""
-    yield plan
-    for inner in plan.get("Plans", ()):
-        yield from nodes(inner)
 
 
 def explained(filled: Filled, plan: Plan) -> list[dict[str, Any]]:

@@ -54,4 +54,5 @@ CREATE TABLE app.outbox (
 ) WITH (ttl_expiration_expression = '(occurred_at + INTERVAL ''3 days'')', ttl_job_cron = '@daily')
   LOCALITY REGIONAL BY ROW AS computed_region;
 
-CREATE INDEX outbox_aggregate ON app.outbox (region, aggregate_id);
+-- What people look at, and what a prune audits.
+CREATE INDEX outbox_occurred ON app.outbox (region, occurred_at DESC, event_id);

@@ -52,4 +52,5 @@ CREATE TABLE app.outbox (
     PRIMARY KEY (region, event_id, occurred_at)
 ) PARTITION BY RANGE (occurred_at);
 
-CREATE INDEX outbox_aggregate ON app.outbox (region, aggregate_id);
+-- What people look at, and what a prune audits.
+CREATE INDEX outbox_occurred ON app.outbox (region, occurred_at DESC, event_id);
