@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import click
 
-from streams_app.commands.console import asynchronous, json_option, print_json, print_rows, progress, say
-from streams_app.commands.opening import chosen_regions, region_option
+from streams_app.commands.console import asynchronous, progress
+from streams_app.commands.opening import chosen_regions
+from streams_app.commands.pruning import confirm, prune_options, show
 from streams_app.commands.whole_topics import records_of
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.trading.order_events import read_order_event
@@ -25,10 +25,7 @@ from streams_app.topics import ORDERS
     metavar="DAYS",
     help="Days that are older than so many.  [default: trading.outbox_keep_days]",
 )
-@region_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@json_option
+@prune_options
 @asynchronous
 async def prune_command(older_than: int | None, region: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Drop old days of the outbox; those who write do not wait. Run it every day.
@@ -38,12 +35,9 @@ async def prune_command(older_than: int | None, region: str | None, yes: bool, d
     """
     settings = load_settings()
     names, days = chosen_regions(settings, region), older_than or settings.trading.outbox_keep_days
-    if settings.database.dialect != "postgres":
-        raise click.ClickException("CockroachDB itself removes old events: see ttl_expiration_expression of app.outbox")
-    if as_json and not (yes or dry_run):
-        raise click.UsageError("--json asks nothing: add --yes or --dry-run")
-    if not (yes or dry_run):
-        click.confirm(f"Drop days of the outbox older than {days} days, of {', '.join(names)}?", abort=True, err=True)
+    question = f"Drop days of the outbox older than {days} days, of {', '.join(names)}?"
+    elsewhere = "CockroachDB itself removes old events: see ttl_expiration_expression of app.outbox"
+    confirm(settings, question, elsewhere, yes=yes, dry_run=dry_run, as_json=as_json)
     published = await _published(settings)
     kept_since = datetime.now(UTC) - timedelta(days=TOPIC_DAYS)
     done: list[Pruned] = []
@@ -51,13 +45,8 @@ async def prune_command(older_than: int | None, region: str | None, yes: bool, d
         for name in names:
             done += await asyncio.to_thread(prune_region, settings, name, days, published, kept_since, dry=dry_run)
             bar(1, len(names))
-    if as_json:
-        print_json([asdict(item) for item in done])
-    else:
-        rows = [(item.region, item.day, item.result, f"{item.rows:,}", item.why) for item in done]
-        print_rows("Days of the outbox", ("region", "day", "result", "rows", "why"), rows)
-        say(f"{sum(not item.failed for item in done)} of {len(done)} old days")
-    return 1 if any(item.failed for item in done) else 0
+    rows = [(item.region, item.day, item.result, f"{item.rows:,}", item.why) for item in done]
+    return show("Days of the outbox", ("region", "day", "result", "rows", "why"), done, rows, as_json=as_json)
 
 
 async def _published(settings: Settings) -> set[str]:

@@ -10,6 +10,7 @@ import click
 
 from streams_app.commands.console import asynchronous, json_option, print_json, print_rows, progress, say
 from streams_app.commands.opening import chosen_regions, region_option
+from streams_app.commands.pruning import confirm, prune_options, show
 from streams_app.databases import Databases
 from streams_app.settings import load_settings
 from streams_app.systems.trace_store.maintenance import Condition, Pruned, condition_of, prune_region
@@ -22,10 +23,7 @@ from streams_app.systems.trace_store.maintenance import Condition, Pruned, condi
     metavar="DAYS",
     help="Months that are over for so long.  [default: trace_store.retention_days]",
 )
-@region_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@json_option
+@prune_options
 @asynchronous
 async def prune_command(older_than: int | None, region: str | None, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Drop old months from the store; those who read and write do not wait. Run it every day.
@@ -34,24 +32,16 @@ async def prune_command(older_than: int | None, region: str | None, yes: bool, d
     """
     settings = load_settings()
     names, days = chosen_regions(settings, region), older_than or settings.trace_store.retention_days
-    if settings.database.dialect != "postgres":
-        raise click.ClickException("CockroachDB itself removes old events: see ttl_expiration_expression of event_logs")
-    if as_json and not (yes or dry_run):
-        raise click.UsageError("--json asks nothing: add --yes or --dry-run")
-    if not (yes or dry_run):
-        click.confirm(f"Drop months that ended more than {days} days ago, of {', '.join(names)}?", abort=True, err=True)
+    question = f"Drop months that ended more than {days} days ago, of {', '.join(names)}?"
+    elsewhere = "CockroachDB itself removes old events: see ttl_expiration_expression of event_logs"
+    confirm(settings, question, elsewhere, yes=yes, dry_run=dry_run, as_json=as_json)
     done: list[Pruned] = []
     with progress("pruning") as bar:
         for name in names:
             done += await asyncio.to_thread(prune_region, settings, name, days, dry=dry_run)
             bar(1, len(names))
-    if as_json:
-        print_json([asdict(item) for item in done])
-    else:
-        rows = [(item.region, item.month, item.result, f"{item.rows:,}", item.why) for item in done]
-        print_rows("Months", ("region", "month", "result", "rows", "why"), rows)
-        say(f"{sum(not item.failed for item in done)} of {len(done)} old months")
-    return 1 if any(item.failed for item in done) else 0
+    rows = [(item.region, item.month, item.result, f"{item.rows:,}", item.why) for item in done]
+    return show("Months", ("region", "month", "result", "rows", "why"), done, rows, as_json=as_json)
 
 
 @click.command("maintenance")
