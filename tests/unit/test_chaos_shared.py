@@ -50,8 +50,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 def test_faults_are_due_once_when_their_time_has_come_after_the_beginning(time: Time) -> None:
     clock = Clock([Fault(1.0), Fault(2.0), Fault(9.0)])
-    time.now += 50
     clock.look("nothing", begins=False)
+    time.now += 50
     assert (clock.due(), clock.seconds) == ([], 0.0)
     clock.look("something", begins=True)
     time.now += 2
