@@ -59,11 +59,11 @@ class Run:
         environment = {**COMMON, VARIABLE: str(stack.config_path), "STREAMS_TRADING__GUARANTEE": guarantee}
         market, url = exchange(seed, logs, environment)
         self._environment = environment | {"STREAMS_TRADING__EXCHANGE_URL": url}
-        sending, self._seconds = senders(size, seed, settings.trading.symbols, logs, environment)
+        sending, seconds = senders(size, seed, settings.trading.symbols, logs, environment)
         serving, self._ports = workers(size, logs, self._environment)
         self._serving, self._senders = Members([market, *serving]), Members(sending)
         self._parts = Parts(stack, settings.broker_url)
-        self._faults = draw(seed, size, self._seconds)
+        self._faults = draw(seed, size, seconds)
         self._settings = settings
         self._logs = logs
         self._done: Counter[Kind] = Counter()
@@ -111,7 +111,8 @@ class Run:
             clock.look(now, begins=now.executed > 0)
             said = [self._do(fault) for fault in clock.due()] + self._parts.mended()
             for sentence in filter(None, said):
-                console.print(f"{clock.seconds:6.1f} s  {sentence}; {now.executed:,} executed", highlight=False)
+                text = f"{clock.seconds:6.1f} s  {sentence}; {now.executed:,} executed"
+                console.print(text, highlight=False, soft_wrap=True)
             if not clock.faults_left and not self._parts.left and self._is_over(now, clock, readings):
                 return
             if clock.quiet_for > PATIENCE and not self._parts.left:
