@@ -9,4 +9,5 @@ GRANT INSERT, UPDATE ON app.orders TO streams_app;
 -- Append-only: an event that was written is never changed.
 GRANT INSERT ON app.outbox TO streams_app;
 
-GRANT INSERT, UPDATE ON app.debezium_heartbeat TO streams_replication;
+-- ON CONFLICT reads what is there.
+GRANT SELECT, INSERT, UPDATE ON app.debezium_heartbeat TO streams_replication;
