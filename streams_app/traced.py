@@ -40,7 +40,7 @@ def add_trace_store(app: StreamsApp, settings: Settings, databases: Databases, l
     # Events have no order among them: a backlog at a worker's start need not go through the parking lot.
     parking = TopicParkingLot(app, topics, databases.is_down, in_order=False)
     processors = [BatchProcessor(handler, NoVersions(), letters, parking) for _ in range(settings.lanes)]
-    app.batch_agent(SYSTEM, TRACE_TOPICS, processors, settings, apart=True)
+    app.batch_agent(SYSTEM, TRACE_TOPICS, processors, settings)
     parking.drain_into(lambda: BatchProcessor(handler, NoVersions(), letters), settings)
     for region in databases.regions.names:
         months = named("months", partial(ensure_months, databases, region, settings.trace_store))

@@ -78,7 +78,7 @@ def _add_processor(app: StreamsApp, settings: Settings) -> None:
         changelog=signals_changelog(settings.app_id).name,
         dead_letters=DEAD_LETTERS.name,
     )
-    (lane,) = app.batch_agent(SIGNALS, SIGNAL_TOPICS, processor.process, settings)
+    (lane,) = app.batch_agent(SIGNALS, SIGNAL_TOPICS, processor.process, settings, together=True)
     lane.on_reset = processor.clear
     app.after_stop.append(processor.close)
 
@@ -108,5 +108,5 @@ def _add_handler(
     # What the database knows by its identity needs no order: a backlog need not go through the parking lot.
     parking = TopicParkingLot(app, {name: parked(name) for name in settings.regions}, databases.is_down, in_order=False)
     processors = [BatchProcessor(handler, NoVersions(), letters, parking) for _ in range(settings.lanes)]
-    app.batch_agent(handler.system, [topic], processors, settings, apart=True, waits=waits)
+    app.batch_agent(handler.system, [topic], processors, settings, waits=waits)
     parking.drain_into(lambda: BatchProcessor(handler, NoVersions(), letters), settings)

@@ -28,8 +28,8 @@ class StreamsApp(faust.App):  # type: ignore[misc]
     """A Faust app whose batch agents receive whole lists of records."""
 
     lanes: list[Lane]
-    #: Topics whose partitions may go to other workers than those of the same number elsewhere.
-    apart: set[str]
+    #: Whether equal numbers of topics with equal partition counts must go to one worker, also without tables.
+    together: bool
     #: Seconds that what is in flight may take when partitions go.
     drain_timeout: float
     #: Run before a worker starts; what they raise stops the start.
@@ -83,18 +83,18 @@ class StreamsApp(faust.App):  # type: ignore[misc]
         settings: Settings,
         *,
         drain_timeout: float | None = None,
-        apart: bool = False,
+        together: bool = False,
         waits: Callable[[], bool] = lambda: False,
     ) -> list[Lane]:
         """Declare a batch agent: `process` gets the records of `topics`, each partition's in order, and returns when
         they may be acked. It shows in `faust agents` like any other. While `waits()`, lack of progress is no illness.
 
         `process` is a function, or a Processor that decodes ahead and may let records wait. Several share the
-        partitions, each in a lane of its own: then so many batches are in flight. `apart`: nothing is kept of a
-        partition, so those of equal numbers need not go to one worker, and the load is more even. Returns the lanes.
+        partitions, each in a lane of its own: then so many batches are in flight. Returns the lanes. `together`: what
+        is kept of a partition number is about all topics, so one worker must have it of all.
         """
         names = [topic.name for topic in topics]
-        self.apart.update(names if apart else ())
+        self.together = self.together or together
         processors = processors_of(process)
         lanes = [
             Lane(
@@ -163,7 +163,7 @@ def create_faust_app(settings: Settings) -> StreamsApp:
         Worker=Worker,
     )
     app.lanes = []
-    app.apart = set()
+    app.together = False
     app.drain_timeout = settings.drain_timeout
     app.before_start = []
     app.after_stop = []

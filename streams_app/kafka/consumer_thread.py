@@ -10,8 +10,6 @@ import aiokafka
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP
 
-from streams_app.kafka.assigning import Assignor
-
 # Seconds a commit may take. Twice that and the drain of a batch in flight fit into the rebalance timeout.
 COMMIT_TIMEOUT = 4.0
 # Milliseconds a fetch waits for records. Faust's 1500 delay the first records of partitions that have just come, or of
@@ -28,7 +26,9 @@ class ConsumerThread(stock.AIOKafkaConsumerThread):  # type: ignore[misc]
         # setting for it outside its own transactions, and reads this attribute only when the client starts.
         consumer._isolation_level = "read_committed"
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT
-        consumer._partition_assignment_strategy = [Assignor(self.app.apart)]
+        # Round robin, which Faust takes for an app without tables, keeps no partition numbers together.
+        if self.app.together:
+            consumer._partition_assignment_strategy = [self.app.assignor]
         return consumer
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:

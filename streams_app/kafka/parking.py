@@ -55,7 +55,6 @@ class TopicParkingLot:
                 Unparking(processor()),
                 settings,
                 drain_timeout=DRAIN_TIMEOUT,
-                apart=not self._in_order,
                 waits=lambda route=route: self._is_down(route),  # type: ignore[misc]
             )
             lane.on_reset = self._parked[route].clear

@@ -162,7 +162,7 @@ async def test_bad_signals_are_dead_letters_and_their_neighbours_are_decided(
     await eventually(decided)
     found: Counter[tuple[str, int, int]] = Counter()
     for record in await everything(settings, DEAD_LETTERS):
-        headers = {name: (value or b"").decode() for name, value in record.headers}
+        headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
         place = headers["dead-letter-topic"], int(headers["dead-letter-partition"]), int(headers["dead-letter-offset"])
         if place in sent:
             assert (record.value, headers["dead-letter-reason"]) == sent[place]
