@@ -1,10 +1,10 @@
 """Transactional batches: positions, state and output records of a batch are committed together or not at all.
 
 A partition number of the source topics is one unit: one transactional id, one state, one transaction at a time (equal
-numbers of topics with equal partition counts go to one worker: `together` of batch_agent). Its producer, its state and its
-positions are opened together, in this order, and thrown away together upon any doubt; so after an error nobody guesses
-whether a transaction was committed: the next attempt reads it from the changelog, where the former transaction has then
-ended.
+numbers of topics with equal partition counts go to one worker: `together` of batch_agent). Its producer, its state and
+its positions are opened together, in this order, and thrown away together upon any doubt; so after an error nobody
+guesses whether a transaction was committed: the next attempt reads it from the changelog, where the former transaction
+has then ended.
 """
 
 from __future__ import annotations
