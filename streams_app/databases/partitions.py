@@ -35,6 +35,20 @@ def owner(settings: Settings, region: str, lock: int, busy: Exception) -> Iterat
         yield connection
 
 
+def remove(connection: psycopg.Connection, table: str, partition: str, *, attached: bool, detaching: bool) -> str:
+    """Take a partition out of its table, where it still is, and drop it; returns why it stays, or nothing.
+
+    `detaching`: somebody had begun to. May be done again after a failure.
+    """
+    try:
+        if attached or detaching:
+            detach(connection, table, partition, detaching=detaching)
+        drop(connection, partition)
+    except psycopg.errors.LockNotAvailable:
+        return f"a transaction held it for more than {LOCK_TIMEOUT} s: run the command again"
+    return ""
+
+
 def detach(connection: psycopg.Connection, table: str, partition: str, *, detaching: bool) -> None:
     """Take a partition out of its table; `detaching`: somebody had begun to. It waits for whoever uses the table now,
     and nobody waits for it.

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from streams_app.databases import Databases, Statements
-from streams_app.databases.partitions import LOCK_TIMEOUT, detach, drop, owner
+from streams_app.databases.partitions import owner, remove
 from streams_app.errors import StartError
 from streams_app.settings import Settings
 from streams_app.systems.trace_store.months import TABLE, Month, expired, read_month
@@ -60,14 +60,8 @@ def prune_region(settings: Settings, region: str, retention_days: int, *, dry: b
 def _prune(connection: psycopg.Connection, region: str, month: Month, *, dry: bool) -> Pruned:
     if dry:
         return Pruned(region, month.table, "would go", month.rows)
-    try:
-        if month.attached or month.detaching:
-            detach(connection, TABLE, month.table, detaching=month.detaching)
-        drop(connection, month.table)
-    except psycopg.errors.LockNotAvailable:
-        why = f"a transaction held it for more than {LOCK_TIMEOUT} s: run the command again"
-        return Pruned(region, month.table, "refused", month.rows, why)
-    return Pruned(region, month.table, "dropped", month.rows)
+    why = remove(connection, TABLE, month.table, attached=month.attached, detaching=month.detaching)
+    return Pruned(region, month.table, "refused" if why else "dropped", month.rows, why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import psycopg
 
 from streams_app.databases import Databases, Statements
 from streams_app.databases.connecting import Connection
-from streams_app.databases.partitions import LOCK_TIMEOUT, detach, drop, owner
+from streams_app.databases.partitions import owner, remove
 from streams_app.databases.transactions import in_transaction
 from streams_app.errors import StartError
 from streams_app.settings import Settings
@@ -119,14 +119,8 @@ def _prune(
             return Pruned(region, day.day, "refused", day.rows, why)
     if dry:
         return Pruned(region, day.day, "would go", day.rows)
-    try:
-        if day.attached or day.detaching:
-            detach(connection, TABLE, day.table, detaching=day.detaching)
-        drop(connection, day.table)
-    except psycopg.errors.LockNotAvailable:
-        why = f"a transaction held it for more than {LOCK_TIMEOUT} s: run the command again"
-        return Pruned(region, day.day, "refused", day.rows, why)
-    return Pruned(region, day.day, "dropped", day.rows)
+    why = remove(connection, TABLE, day.table, attached=day.attached, detaching=day.detaching)
+    return Pruned(region, day.day, "refused" if why else "dropped", day.rows, why)
 
 
 def read_day(row: tuple[Any, ...]) -> Day:
