@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from streams_app.allocation_settings import AllocationSettings
 from streams_app.errors import SettingsError
 from streams_app.system_settings import TraceSettings, TrackingSettings, TradingSettings
 
@@ -117,7 +118,7 @@ class PrometheusSettings(BaseModel):
     targets_file: Path | None = Field(None, description="file_sd target file to keep, None for none")
 
 
-SystemName = Literal["requests", "trace_store", "trading"]
+SystemName = Literal["requests", "trace_store", "trading", "allocations"]
 
 
 class Settings(BaseSettings):
@@ -133,7 +134,8 @@ class Settings(BaseSettings):
     systems: Annotated[tuple[SystemName, ...], NoDecode] = Field(
         ("requests", "trace_store", "trading"),
         min_length=1,
-        description="what workers run, the same for all of an app_id; in the environment with commas between",
+        description="what workers run, the same for all of an app_id; in the environment with commas between. "
+        "allocations needs its six domains",
     )
     topic_partitions: int = Field(24, ge=1, description="partitions of every keyed topic; a changelog has as many")
     topic_replication: int = Field(1, ge=1, description="replicas of every topic; 3 in production")
@@ -172,6 +174,7 @@ class Settings(BaseSettings):
     tracking: TrackingSettings = TrackingSettings()
     trace_store: TraceSettings = TraceSettings()
     trading: TradingSettings = TradingSettings()
+    allocations: AllocationSettings = AllocationSettings()
 
     @field_validator("systems", mode="before")
     @classmethod
@@ -183,6 +186,12 @@ class Settings(BaseSettings):
         taken = [n for region in self.regions.values() for n in range(region.localities[0], region.localities[1] + 1)]
         if self.regions and sorted(taken) != list(range(30)):
             raise ValueError("regions: the localities of all regions together must be 0 to 29, each once")
+        return self
+
+    @model_validator(mode="after")
+    def _allocations_have_domains(self) -> Settings:
+        if "allocations" in self.systems and not self.allocations.domains:
+            raise ValueError("allocations.domains: none are set, and systems has allocations; set all six")
         return self
 
     @model_validator(mode="after")

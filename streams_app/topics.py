@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from streams_app.systems.allocations import messages
 from streams_app.systems.trace_store.schemas import KINDS
 from streams_app.systems.trading.model import TIMEFRAMES
 
@@ -60,6 +61,32 @@ DECISIONS = TopicSpec("trading.decisions", "symbol", _TRADING_PARTITIONS)
 #: Events of the outbox, published by a connector.
 ORDERS = TopicSpec("trading.orders", "aggregate_id, the order", _TRADING_PARTITIONS)
 TRADING_TOPICS = (*SIGNAL_TOPICS, DECISIONS, ORDERS)
+
+
+#: The steps of allocations (seed 003), each with what one transaction of the step before has said. Their partitions are
+#: `allocations.partitions`.
+ALLOCATION_TOPICS = (
+    TopicSpec(messages.SLICES, "rebalance and slice"),
+    TopicSpec(messages.ROUTED, "rebalance_id"),
+    TopicSpec(messages.BLOCK_ORDERS, "block_order_id"),
+    TopicSpec(messages.MARKET_ORDERS, "block_order_id"),
+    TopicSpec(messages.OPENINGS, "block_order_id"),
+    TopicSpec(messages.EXECUTIONS, "block_order_id"),
+    TopicSpec(messages.PARTS, "block order and part"),
+    TopicSpec(messages.BOOKINGS, "bucket"),
+    TopicSpec(messages.CLOSED, "rebalance_id"),
+    TopicSpec(messages.CLOSINGS, "rebalance_id"),
+)
+
+
+def allocation_topics(partitions: int) -> list[TopicSpec]:
+    """The topics of allocations, with so many partitions each."""
+    return [replace(topic, partitions=partitions) for topic in ALLOCATION_TOPICS]
+
+
+def steps_heartbeat_topic(domain: str) -> TopicSpec:
+    """Where the connector of a domain says that it lives."""
+    return heartbeat_topic(f"steps-{domain}")
 
 
 def signals_changelog(app_id: str) -> TopicSpec:

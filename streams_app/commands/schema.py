@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,6 +12,7 @@ import psycopg
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table
 from streams_app.databases.connecting import connect_arguments
 from streams_app.databases.dialect import DIALECTS
+from streams_app.databases.domains import domain_names, place_of
 from streams_app.databases.migrations import Migration, find_migrations, migrate
 from streams_app.kafka.admin import TopicAdmin
 from streams_app.settings import Settings, load_settings
@@ -22,6 +25,7 @@ from streams_app.topics import (
     TRACE_TOPICS,
     TRADING_TOPICS,
     TopicSpec,
+    allocation_topics,
     changelog_topic,
     heartbeat_topic,
     orders_heartbeat_topic,
@@ -31,11 +35,14 @@ from streams_app.topics import (
     parked_topic,
     parked_traces_topic,
     signals_changelog,
+    steps_heartbeat_topic,
 )
 
 TABLES_SQL = Path(__file__).resolve().parents[2] / "tables_sql"
 SYSTEMS = ["delivery", "tracking", "requests", "trace_store", "trading"]
 TABLES = ["requests-versions"]
+# Domains in which steps work: they have fences, an outbox and an inbox.
+STEP_DOMAINS = ["holdings", "orders", "trades", "allocations"]
 
 
 def all_topics(settings: Settings) -> list[TopicSpec]:
@@ -52,6 +59,9 @@ def all_topics(settings: Settings) -> list[TopicSpec]:
         topics += [signals_changelog(settings.app_id)] if "processor" in settings.trading.roles else []
         makers = parked_decisions_topic, parked_orders_topic, orders_heartbeat_topic
         topics += [make(region) for make in makers for region in settings.regions]
+    if "allocations" in settings.systems:
+        topics += allocation_topics(settings.allocations.partitions)
+        topics += [steps_heartbeat_topic(domain) for domain in STEP_DOMAINS]
     return topics
 
 
@@ -60,10 +70,24 @@ def schema_files(settings: Settings) -> list[Migration]:
     return list(find_migrations(TABLES_SQL / DIALECTS[settings.database.dialect].folder, SYSTEMS))
 
 
+def domain_files(settings: Settings, domain: str) -> list[Migration]:
+    """The migrations of a domain of allocations."""
+    folder = TABLES_SQL / DIALECTS[settings.database.dialect].folder
+    shared = find_migrations(folder, ["delivery", "tracking"] if domain in STEP_DOMAINS else [])
+    return [*shared, *find_migrations(folder / "allocations", [domain])]
+
+
+def migrate_domain(settings: Settings, domain: str) -> list[Migration]:
+    """Create or update the tables of a domain. Raises what psycopg raises, and StartError."""
+    place = place_of(settings, domain, "owner")
+    with psycopg.connect(**connect_arguments(place.login, place.address, "owner", place.database)) as connection:
+        return migrate(connection, domain_files(settings, domain), DIALECTS[settings.database.dialect])
+
+
 @click.command("migrate")
 @asynchronous
 async def migrate_command() -> None:
-    """Create or update the tables of every region, and the workflows in them."""
+    """Create or update the tables of every region, and the workflows in them; and those of the domains."""
     settings = load_settings()
     book = load_workflows(settings.workflows)
     dialect = DIALECTS[settings.database.dialect]
@@ -74,6 +98,11 @@ async def migrate_command() -> None:
             applied = migrate(connection, files, dialect)
             write_static_tables(connection, book)
         console.print(f"{name}: {_applied(applied)}; {len(book.by_type)} workflows, {len(book.by_link)} links")
+    if "allocations" in settings.systems:
+        with ThreadPoolExecutor() as pool:
+            names = domain_names(settings)
+            for name, applied in zip(names, pool.map(partial(migrate_domain, settings), names), strict=True):
+                console.print(f"domain {name}: {_applied(applied)}")
 
 
 @click.command("topics")

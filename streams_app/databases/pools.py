@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -16,7 +17,7 @@ from streams_app.advice import explain
 from streams_app.databases.breaker import Breaker
 from streams_app.databases.connecting import Attempts, Connection, configure, connect_arguments
 from streams_app.databases.fences import current, pass_fence
-from streams_app.databases.regions import Regions
+from streams_app.databases.regions import NOWHERE, Regions
 from streams_app.databases.statements import Statements
 from streams_app.errors import RegionUnavailableError, SettingsError, is_outage
 from streams_app.settings import DatabaseSettings, Role, Settings
@@ -32,18 +33,25 @@ IDLE_TIMEOUT_MS = 5_000
 RECONNECT_TIMEOUT = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database behind a pooler (host:port), and who logs in to it."""
+
+    address: str
+    database: str
+    login: DatabaseSettings
+
+
 class Pool:
     """Connections to one database through one pooler, and why the last attempt at one failed."""
 
-    def __init__(
-        self, settings: DatabaseSettings, place: tuple[str, str], role: Role, name: str, trusted: float = 0.0
-    ) -> None:
+    def __init__(self, place: Place, role: Role, name: str, trusted: float = 0.0) -> None:
         """`trusted`: seconds after its last use in which a connection is not checked again."""
-        address, database = place
+        settings = place.login
         self._attempts = Attempts()
         self._trusted = trusted
         self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
-        self._arguments = connect_arguments(settings, address, role, database)
+        self._arguments = connect_arguments(settings, place.address, role, place.database)
         self.connections: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             kwargs=self._arguments,
             connection_class=self._attempts.connection_class(),
@@ -99,22 +107,29 @@ class Pool:
 class Databases:
     """The pools of all regions, opened together. Use as an async context manager, or open() and close()."""
 
-    def __init__(self, settings: Settings, role: Role = "app", *, trusted: float = 0.0) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        role: Role = "app",
+        *,
+        trusted: float = 0.0,
+        places: Mapping[str, Place] | None = None,
+    ) -> None:
         """`trusted`: seconds after its last use in which a connection is not checked again, for those who can bear
-        that a question fails."""
-        self.regions = Regions({name: region.localities for name, region in settings.regions.items()})
+        that a question fails. `places`: databases by other names than those of the regions."""
+        localities = {name: region.localities for name, region in settings.regions.items()}
+        self.regions = Regions(localities if places is None else dict.fromkeys(places, NOWHERE))
         self.settings = settings.database
         after, probe = self.settings.breaker_after, self.settings.breaker_probe
-        self._breakers = {name: Breaker(after, probe) for name in settings.regions}
+        places = _regional(settings, role) if places is None else places
+        self._breakers = {name: Breaker(after, probe) for name in places}
         # A server that only reads, or whose disk is full, answers every read: its transactions are counted apart.
-        self._writes = {name: Breaker(after, probe) for name in settings.regions}
-        places = {name: settings.pooler_of(name, role) for name in settings.regions}
-        first = {place: name for name, place in reversed(places.items())}
+        self._writes = {name: Breaker(after, probe) for name in places}
+        keys = {name: (place.address, place.database) for name, place in places.items()}
+        first = {key: name for name, key in reversed(keys.items())}
         #: By the first region that uses it.
-        self._shared = {
-            name: Pool(settings.database, place, role, f"{name}-{role}", trusted) for place, name in first.items()
-        }
-        self._pools = {name: self._shared[first[place]] for name, place in places.items()}
+        self._shared = {name: Pool(places[name], role, f"{name}-{role}", trusted) for name in first.values()}
+        self._pools = {name: self._shared[first[key]] for name, key in keys.items()}
 
     async def open(self) -> None:
         """Open every pool, without waiting for connections: a region that is down stops only its own work.
@@ -188,6 +203,10 @@ class Databases:
     def stats(self) -> dict[str, dict[str, int]]:
         """Figures of every pool (psycopg_pool's names), by the first region that uses it."""
         return {region: pool.connections.get_stats() for region, pool in self._shared.items()}
+
+
+def _regional(settings: Settings, role: Role) -> dict[str, Place]:
+    return {name: Place(*settings.pooler_of(name, role), settings.database) for name in settings.regions}
 
 
 @asynccontextmanager

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 LOCALITIES = 30
+# First and last locality of what is home to none.
+NOWHERE = (0, -1)
 
 
 def locality_of(account_id: UUID) -> int:

@@ -22,3 +22,18 @@ $$;
 
 -- A reader that is given more rights by mistake still cannot write.
 ALTER ROLE streams_readonly SET default_transaction_read_only = on;
+
+-- A role for each domain of allocations, which alone may connect to the domain's database. It has what the application
+-- has in the logs of events and fences there.
+DO $$
+DECLARE
+    domain text;
+BEGIN
+    FOREACH domain IN ARRAY ARRAY['reference', 'market', 'holdings', 'orders', 'trades', 'allocations'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'streams_' || domain) THEN
+            EXECUTE format('CREATE ROLE %I LOGIN', 'streams_' || domain);
+        END IF;
+        EXECUTE format('GRANT streams_app TO %I', 'streams_' || domain);
+    END LOOP;
+END
+$$;
