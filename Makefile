@@ -62,7 +62,7 @@ format: setup   ## Format the code
 	@.venv/bin/ruff check --fix .
 
 up: setup       ## Start the local stack and print its addresses
-	@$(PYTHON) -m deploy.local up --connectors requests,orders
+	@$(PYTHON) -m deploy.local up --connectors requests,orders,steps,executions
 
 down:           ## Stop the local stack, keep its data
 	@$(PYTHON) -m deploy.local down

@@ -84,9 +84,9 @@ def allocation_topics(partitions: int) -> list[TopicSpec]:
     return [replace(topic, partitions=partitions) for topic in ALLOCATION_TOPICS]
 
 
-def steps_heartbeat_topic(domain: str) -> TopicSpec:
+def domain_heartbeat_topic(domain: str) -> TopicSpec:
     """Where the connector of a domain says that it lives."""
-    return heartbeat_topic(f"steps-{domain}")
+    return heartbeat_topic(f"{'executions' if domain == 'trades' else 'steps'}-{domain}")
 
 
 def signals_changelog(app_id: str) -> TopicSpec:

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.fix_stack"]
+pytest_plugins = ["tests.fix_stack", "tests.fix_domains"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

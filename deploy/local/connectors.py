@@ -6,10 +6,20 @@ import json
 from collections.abc import Iterable
 
 from .errors import StackError
-from .layout import DATABASE, REPLICATION, TEMPLATES
+from .layout import DATABASE, DOMAINS, REGIONS, REPLICATION, TEMPLATES
 from .templates import render
 
 FOLDER = TEMPLATES / "connectors"
+#: The template of the domains whose steps have an outbox, and that of the one whose executions are changes of a table.
+STEPS, EXECUTIONS = "steps", "executions"
+_DOMAINS_OF = {STEPS: ("holdings", "orders", "allocations"), EXECUTIONS: ("trades",)}
+
+
+def places_of(template: str) -> dict[str, tuple[str, str]]:
+    """Where connectors of a template run: region or domain → the region of its server, and the database there."""
+    if template in _DOMAINS_OF:
+        return {domain: (DOMAINS[domain], domain) for domain in _DOMAINS_OF[template]}
+    return {region: (region, DATABASE) for region in REGIONS}
 
 
 def check_templates(names: Iterable[str]) -> None:
@@ -26,7 +36,8 @@ def connector_name(region: str, template: str = "requests") -> str:
 
 
 def connector_config(region: str, host: str, port: int, secrets: str, template: str = "requests") -> dict[str, str]:
-    """Return the connector's configuration for the PostgreSQL at `host`:`port`, from the template of that name.
+    """Return the connector's configuration for the PostgreSQL at `host`:`port`, from the template of that name;
+    `region` is the domain where the template is one of domains.
 
     `secrets` is the folder, as Connect sees it, with one file per database role: Connect reads the password
     itself, so that it shows up in no REST answer and no topic.
@@ -37,7 +48,7 @@ def connector_config(region: str, host: str, port: int, secrets: str, template: 
         "region_identifier": region.replace("-", "_"),
         "host": host,
         "port": str(port),
-        "database": DATABASE,
+        "database": places_of(template)[region][1],
         "user": REPLICATION,
         "password": f"${{directory:{secrets}:{REPLICATION}}}",
     }

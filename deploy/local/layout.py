@@ -12,10 +12,22 @@ TEMPLATES = PROJECT / "config"
 # Region → first and last locality (hash bucket of the account) that it is home to.
 REGIONS: dict[str, tuple[int, int]] = {"us-east": (0, 9), "us-central": (10, 19), "us-west": (20, 29)}
 
+# Domain of allocations → the region whose server holds its database. Those with the most rows are apart.
+DOMAINS: dict[str, str] = {
+    "reference": "us-west",
+    "market": "us-west",
+    "holdings": "us-east",
+    "orders": "us-west",
+    "trades": "us-west",
+    "allocations": "us-central",
+}
+
 DATABASE = "streams"
 OWNER, APP, READONLY, REPLICATION = "streams_owner", "streams_app", "streams_readonly", "streams_replication"
 SUPERUSER = "postgres"
 ROLES = (OWNER, APP, READONLY, REPLICATION)
+#: The role of each domain; its database is called as the domain is.
+DOMAIN_ROLES = {domain: f"streams_{domain}" for domain in DOMAINS}
 
 
 @dataclass(frozen=True)

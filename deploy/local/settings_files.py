@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
+from .connectors import STEPS
 from .layout import (
     APP,
     DATABASE,
     DEFAULT_ROOT,
+    DOMAIN_ROLES,
+    DOMAINS,
     OWNER,
     PROJECT,
     READONLY,
@@ -27,21 +31,26 @@ VARIABLE = "STREAMS_CONFIG"
 def make_secrets(layout: Layout) -> None:
     """Make a random password for every database role that has none yet."""
     layout.secrets.mkdir(mode=0o700, exist_ok=True)
-    for role in (*ROLES, SUPERUSER):
+    for role in (*ROLES, *DOMAIN_ROLES.values(), SUPERUSER):
         path = layout.secrets / role
         if not path.exists():
             # Without a line end: Kafka Connect takes the file as it is.
             write_private(path, secrets.token_urlsafe(24), None)
 
 
-def write_settings(site: Site) -> None:
-    """Write the configuration the application reads; its paths are relative to the file."""
+def write_settings(site: Site, connectors: Sequence[str] = ()) -> None:
+    """Write the configuration the application reads; its paths are relative to the file.
+
+    With the connectors of allocations it runs them, too.
+    """
+    systems = ["requests", "trace_store", "trading", *(["allocations"] if STEPS in connectors else [])]
     lines = [
         "# Written by the local stack at each start.",
         f'broker_url = "kafka://{site.bootstrap}"',
         *([f"topic_replication = {site.replication}"] if site.replication > 1 else []),
         f'connect_url = "http://{site.address("connect")}"',
         'data_dir = "faust"',
+        f"systems = {systems}",
         "",
         "[database]",
         f'name = "{DATABASE}"',
@@ -55,6 +64,16 @@ def write_settings(site: Site) -> None:
             f'pooler = "{site.address(f"pgbouncer-{region}")}"',
             f'server = "{site.address(f"postgres-{region}")}"',
             f"localities = [{first}, {last}]",
+        ]
+    for domain, region in DOMAINS.items():
+        lines += [
+            "",
+            f"[allocations.domains.{domain}]",
+            f'pooler = "{site.address(f"pgbouncer-{region}")}"',
+            f'server = "{site.address(f"postgres-{region}")}"',
+            f'database = "{domain}"',
+            f'user = "{DOMAIN_ROLES[domain]}"',
+            f'password_file = "secrets/{DOMAIN_ROLES[domain]}"',
         ]
     lines += ["", "[prometheus]", f'targets_file = "services/prometheus/{TARGETS_FILE}"', ""]
     write_private(site.layout.config, "\n".join(lines), None)

@@ -188,7 +188,7 @@ class Stack:
         self._choose_ports()
         make_services_folder(self.layout, self.site.user)
         make_secrets(self.layout)
-        write_settings(self.site)
+        write_settings(self.site, self.shape.connectors)
         servers = [*self.brokers, *self.databases.values()]
         poolers = list(self.poolers.values())
         others = [part for part in self.parts.values() if part not in (*servers, *poolers)]

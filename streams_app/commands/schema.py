@@ -27,6 +27,7 @@ from streams_app.topics import (
     TopicSpec,
     allocation_topics,
     changelog_topic,
+    domain_heartbeat_topic,
     heartbeat_topic,
     orders_heartbeat_topic,
     parked_decisions_topic,
@@ -35,7 +36,6 @@ from streams_app.topics import (
     parked_topic,
     parked_traces_topic,
     signals_changelog,
-    steps_heartbeat_topic,
 )
 
 TABLES_SQL = Path(__file__).resolve().parents[2] / "tables_sql"
@@ -61,7 +61,7 @@ def all_topics(settings: Settings) -> list[TopicSpec]:
         topics += [make(region) for make in makers for region in settings.regions]
     if "allocations" in settings.systems:
         topics += allocation_topics(settings.allocations.partitions)
-        topics += [steps_heartbeat_topic(domain) for domain in STEP_DOMAINS]
+        topics += [domain_heartbeat_topic(domain) for domain in STEP_DOMAINS]
     return topics
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 import urllib.error
 from collections.abc import Mapping, Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ..connectors import connector_config, connector_name
+from ..connectors import connector_config, connector_name, places_of
 from ..errors import PartError
 from ..java import find_jars
 from ..ports import HOST
@@ -31,7 +30,7 @@ class Connect(Part):
     def __init__(self, site: Site, databases: Mapping[str, Postgres], templates: Sequence[str]) -> None:
         """`site` is the stack it belongs to, `databases` the server to read of each region.
 
-        Each of `templates` makes a connector in every region.
+        Each of `templates` makes a connector in every region, or in every domain that it is for.
         """
         super().__init__(site, "connect")
         self.databases = databases
@@ -98,11 +97,11 @@ class Connect(Part):
         """The configuration of every connector by its name."""
         secrets = str(self.site.layout.secrets)
         return {
-            connector_name(region, template): connector_config(
-                region, HOST, self.site.ports[database.name], secrets, template
+            connector_name(place, template): connector_config(
+                place, HOST, self.site.ports[self.databases[region].name], secrets, template
             )
             for template in self.templates
-            for region, database in self.databases.items()
+            for place, (region, _) in places_of(template).items()
         }
 
     def _registered(self, name: str, config: dict[str, str]) -> bool:
@@ -130,8 +129,12 @@ class Connect(Part):
         except OSError as error:
             return [f"no answer from {self.address}: {error}"]
         idle, configs = [], self.connectors()
-        for template, (region, database) in product(self.templates, self.databases.items()):
-            name = connector_name(region, template)
+        running = [
+            (connector_name(place, template), self.databases[region])
+            for template in self.templates
+            for place, (region, _) in places_of(template).items()
+        ]
+        for name, database in running:
             trouble = _trouble(known.get(name, {}).get("status"))
             # The status may date from before a kill; the slot tells of now.
             if not trouble and not database.streams(configs[name]["slot.name"]):

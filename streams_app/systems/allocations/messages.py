@@ -172,15 +172,10 @@ def block_closed(block_order_id: UUID, rebalance_id: UUID, executed: int, amount
     ]
 
 
-def blocks_placed(rebalance_id: UUID, blocks: int, *, is_cancelled: bool) -> Event:
-    """How many block orders of a rebalance have gone, or were to go, to the market: so many closings will come.
-    0 blocks: it has ended. A cancel says it anew when it keeps some back. blocker (orders) → reconciler (holdings).
+def blocks_placed(rebalance_id: UUID, blocks: int) -> Event:
+    """How many block orders a rebalance has: so many closings will come. 0: it has ended, because nothing is to be
+    traded, or because it was cancelled before. Once for each rebalance. blocker (orders) → reconciler (holdings).
     """
-    payload = {
-        "type": BLOCKS_PLACED,
-        "rebalance_id": str(rebalance_id),
-        "blocks": blocks,
-        "is_cancelled": is_cancelled,
-    }
     key = str(rebalance_id)
-    return Event(CLOSINGS, BLOCKS_PLACED, f"placed/{key}/{'cancelled' if is_cancelled else 'all'}", payload, key, key)
+    payload = {"type": BLOCKS_PLACED, "rebalance_id": key, "blocks": blocks}
+    return Event(CLOSINGS, BLOCKS_PLACED, f"placed/{key}", payload, key, key)
