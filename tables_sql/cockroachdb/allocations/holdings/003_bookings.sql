@@ -20,7 +20,8 @@ CREATE TABLE holdings.settlement (
     account_id     INT8 NOT NULL,
     security_id    INT4 NOT NULL,
     side           STRING NOT NULL CHECK (side IN ('BUY', 'SELL')),
-    quantity       INT8 NOT NULL CHECK (quantity >= 0),
+    -- Of a reversal that comes before what it reverses, negative for as long.
+    quantity       INT8 NOT NULL,
     amount         DECIMAL(20, 4) NOT NULL,
     trade_date     DATE NOT NULL,
     settle_date    DATE NOT NULL CHECK (settle_date >= trade_date),
@@ -40,6 +41,9 @@ CREATE TABLE holdings.closing (
 );
 
 CREATE INDEX closing_rebalance ON holdings.closing (rebalance_id);
+
+-- What was closed lately is looked at again.
+CREATE INDEX closing_closed ON holdings.closing (closed_at);
 
 -- What does not match, for somebody to look at.
 CREATE TABLE holdings.booking_break (
