@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -111,7 +110,7 @@ class RequestsHandler:
             unseen = [c for c in changes if _is_new(c) and _is_behind(c, found[request_key(c).request_id])]
             if not unseen:
                 break
-            await asyncio.sleep(_PATIENCE.pause(look, random.random()))  # noqa: S311 (spread, not secrecy)
+            await asyncio.sleep(_PATIENCE.pause(look, 0))
             found |= await self._orchestrator.advance_region(route, [request_key(change) for change in unseen])
         return found
 
