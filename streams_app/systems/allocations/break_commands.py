@@ -73,4 +73,4 @@ def _cells(row: BreakRow) -> tuple[object, ...]:
     return row.kind, row.subject, row.detail, f"{row.found_at:%Y-%m-%d %H:%M:%S}", resolved_at
 
 
-COMMANDS: list[click.Command] = [breaks_command, reconcile_command, settlements_command]
+BREAK_COMMANDS: list[click.Command] = [breaks_command, reconcile_command, settlements_command]
