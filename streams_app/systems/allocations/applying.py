@@ -45,11 +45,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What executions led to: events to publish, those without effect with their reasons, snapshots that were taken."""
+    """What executions led to: events to publish, and those without effect with their reasons."""
 
     events: list[Event] = field(default_factory=list)
     rejected: dict[Key, str] = field(default_factory=dict)
-    snapshots: int = 0
 
 
 @dataclass(slots=True)
@@ -72,6 +71,12 @@ def read_blocks(rows: Iterable[Sequence[Any]]) -> dict[UUID, Block]:
     for block_order_id, rebalance_id, security_id, side, *rest in rows:
         found[block_order_id] = Block(block_order_id, rebalance_id, security_id, Side(side), *rest)
     return found
+
+
+async def lock_blocks(connection: Connection, block_order_ids: Iterable[UUID]) -> dict[UUID, Block]:
+    """The block orders that are open, held until the transaction ends."""
+    found = await connection.execute(SQL["lock_blocks"], {"ids": words(block_order_ids)})
+    return read_blocks(await found.fetchall())
 
 
 def rows_of(executions: Sequence[tuple[UUID, Execution]]) -> dict[str, Any]:
@@ -192,7 +197,7 @@ async def _write(connection: Connection, made: Sequence[tuple[Block, Applied]]) 
             parts = await connection.execute(SQL["parts"], of_taken)
     events = await _give_to_parts(connection, taken, await parts.fetchall()) if taken else []
     events += [event for before, applied in made for event in _closed(before, applied.block)]
-    return Effects(events, rejected, len(taken))
+    return Effects(events, rejected)
 
 
 def _closed(before: Block, after: Block) -> list[Event]:
