@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from streams_app.advice import explain, is_misconfigured
-from streams_app.allocation_settings import StepName
+from streams_app.allocation_settings import STEP_DOMAINS, StepName
 from streams_app.background import Task, named, repeating
-from streams_app.commands.schema import STEP_DOMAINS, domain_files
+from streams_app.commands.schema import domain_files
 from streams_app.databases import Databases
 from streams_app.databases.connecting import Connection
 from streams_app.databases.domains import domain_databases

@@ -14,6 +14,8 @@ StepName = Literal[
     "router", "blocker", "oms", "market", "opener", "capture", "filler", "booker", "closer", "reconciler"
 ]
 DOMAINS: tuple[DomainName, ...] = get_args(DomainName)
+#: Domains in which steps work: they have fences, an outbox and an inbox.
+STEP_DOMAINS: tuple[DomainName, ...] = ("holdings", "orders", "trades", "allocations")
 STEPS: tuple[StepName, ...] = get_args(StepName)
 
 

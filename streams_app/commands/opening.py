@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from streams_app.databases import Databases
+from streams_app.databases.domains import domain_databases
 from streams_app.delivery.replays import duration, moment
 from streams_app.errors import RegionUnavailableError, StartError
 from streams_app.settings import Role, Settings, load_settings
@@ -39,20 +40,35 @@ class Moment(click.ParamType):
 
 @asynccontextmanager
 async def opened(role: Role) -> AsyncIterator[tuple[Settings, Databases]]:
-    """The settings and the open databases. Raises StartError when there are none."""
+    """The settings and the open databases of the regions. Raises StartError when there are none."""
     settings = load_settings()
     if not settings.regions:
         raise StartError("no regions are configured; start the local stack with `make up`, or set STREAMS_CONFIG")
-    async with Databases(settings, role) as databases:
-        try:
-            yield settings, databases
-        except RegionUnavailableError as error:
-            raise StartError(f"{error}; look at its database and pooler") from None
-        except TimeoutError:
-            limit = settings.database.region_timeout
-            raise StartError(
-                f"a region took longer than {limit:g} s: choose less, or raise database.region_timeout"
-            ) from None
+    async with Databases(settings, role) as databases, _explained(settings, "region"):
+        yield settings, databases
+
+
+@asynccontextmanager
+async def opened_domains(role: Role) -> AsyncIterator[tuple[Settings, Databases]]:
+    """The same of the domains of allocations."""
+    settings = load_settings()
+    if not settings.allocations.domains:
+        raise StartError("no domains are configured; start the local stack with `make up`, or set STREAMS_CONFIG")
+    async with domain_databases(settings, role) as databases, _explained(settings, "domain"):
+        yield settings, databases
+
+
+@asynccontextmanager
+async def _explained(settings: Settings, what: str) -> AsyncIterator[None]:
+    try:
+        yield
+    except RegionUnavailableError as error:
+        raise StartError(f"{what} {error.region} is down; look at its database and pooler") from None
+    except TimeoutError:
+        limit = settings.database.region_timeout
+        raise StartError(
+            f"a {what} took longer than {limit:g} s: choose less, or raise database.region_timeout"
+        ) from None
 
 
 region_option = click.option("--region", help="Only this region.  [default: all]")

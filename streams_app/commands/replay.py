@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from streams_app.allocation_settings import STEP_DOMAINS
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table, progress
-from streams_app.commands.schema import STEP_DOMAINS, TABLES
+from streams_app.commands.schema import TABLES
 from streams_app.commands.shadowing import print_comparison, shadow_moves
 from streams_app.databases import Databases
 from streams_app.databases.domains import domain_databases

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import psycopg
 
+from streams_app.allocation_settings import STEP_DOMAINS
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table
 from streams_app.databases.connecting import connect_arguments
 from streams_app.databases.dialect import DIALECTS
@@ -41,8 +42,6 @@ from streams_app.topics import (
 TABLES_SQL = Path(__file__).resolve().parents[2] / "tables_sql"
 SYSTEMS = ["delivery", "tracking", "requests", "trace_store", "trading"]
 TABLES = ["requests-versions"]
-# Domains in which steps work: they have fences, an outbox and an inbox.
-STEP_DOMAINS = ["holdings", "orders", "trades", "allocations"]
 
 
 def all_topics(settings: Settings) -> list[TopicSpec]:

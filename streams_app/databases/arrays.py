@@ -26,6 +26,11 @@ def texts(values: Sequence[str | None]) -> str:
     return f'{{"{joined.replace(_BETWEEN, chr(34) + "," + chr(34))}"}}' if values else "{}"
 
 
+def words(values: Iterable[object]) -> str:
+    """The literal of an array whose elements need no quotes (ids, times, numbers, words of ours); None is NULL."""
+    return f"{{{','.join(['NULL' if value is None else str(value) for value in values])}}}"
+
+
 def numbers(values: Iterable[int]) -> str:
     """The literal of an array of whole numbers; cast it in the statement."""
     return f"{{{','.join(map(str, values))}}}"

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from streams_app.allocation_settings import DOMAINS
-from streams_app.commands.schema import STEP_DOMAINS
+from streams_app.allocation_settings import DOMAINS, STEP_DOMAINS
 from streams_app.topics import ALLOCATION_TOPICS
 from tests.unit.dialects import DIALECTS, TABLES_SQL, Table, grants, roles, tables, text
 from tests.unit.test_dialects import REGION_COLUMN

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from streams_app.allocation_settings import AllocationSettings
 from streams_app.databases import Statements
-from streams_app.databases.arrays import numbers
+from streams_app.databases.arrays import numbers, words
 from streams_app.databases.connecting import Connection
 from streams_app.delivery.events import Event
 from streams_app.systems.allocations.apportion import shares
@@ -98,11 +98,6 @@ def keys_of(keys: Iterable[tuple[UUID | str, int]]) -> dict[str, Any]:
     """Arguments of the statements that ask by key."""
     pairs = list(keys)
     return {"ids": words(block for block, _ in pairs), "seqs": numbers(seq for _, seq in pairs)}
-
-
-def words(values: Iterable[object]) -> str:
-    """The literal of an array whose elements need no quotes; None is NULL."""
-    return f"{{{','.join('NULL' if value is None else str(value) for value in values)}}}"
 
 
 async def stored(connection: Connection, keys: Collection[Key]) -> dict[Key, Stored]:

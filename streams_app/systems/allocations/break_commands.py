@@ -8,8 +8,8 @@ from datetime import datetime
 import click
 
 from streams_app.commands.console import asynchronous, json_option, print_json, print_rows, say
+from streams_app.commands.opening import opened_domains
 from streams_app.systems.allocations.breaks import BreakRow, list_breaks
-from streams_app.systems.allocations.opening import opened_domains
 from streams_app.systems.allocations.reconciler import reconcile
 from streams_app.systems.allocations.settlements import Settlement, settlements
 

@@ -17,6 +17,7 @@ from streams_app.allocation_settings import AllocationSettings, DomainName
 from streams_app.backoff import Backoff
 from streams_app.changefeed import Change, RecordLike
 from streams_app.databases import Databases
+from streams_app.databases.arrays import words
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
 from streams_app.delivery.events import EventPublisher
@@ -33,7 +34,6 @@ from streams_app.systems.allocations.applying import (
     read_blocks,
     rows_of,
     stored,
-    words,
 )
 from streams_app.systems.allocations.execution_messages import ExecutionChange, read_execution
 from streams_app.systems.allocations.executions import fault

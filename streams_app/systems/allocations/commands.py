@@ -20,6 +20,7 @@ from streams_app.commands.console import (
     say,
     stop_on_signal,
 )
+from streams_app.commands.opening import opened_domains
 from streams_app.databases import Databases
 from streams_app.delivery.events import EventPublisher
 from streams_app.errors import StartError
@@ -28,7 +29,6 @@ from streams_app.systems.allocations.break_commands import BREAK_COMMANDS
 from streams_app.systems.allocations.group_commands import groups_group
 from streams_app.systems.allocations.groups import EVERYBODY
 from streams_app.systems.allocations.load_commands import load_command
-from streams_app.systems.allocations.opening import opened_domains
 from streams_app.systems.allocations.planning import Progress, begin, cancel, progress_of
 from streams_app.systems.allocations.quotes import latest_day
 

@@ -13,10 +13,9 @@ from uuid import UUID
 
 from streams_app.allocation_settings import DomainName, StepName
 from streams_app.databases import Statements
-from streams_app.databases.arrays import numbers
+from streams_app.databases.arrays import numbers, words
 from streams_app.databases.connecting import Connection
 from streams_app.delivery.events import Event
-from streams_app.systems.allocations.applying import words
 from streams_app.systems.allocations.apportion import shares
 from streams_app.systems.allocations.messages import PARTS, Payload, part_filled
 from streams_app.systems.allocations.model import Share, Side

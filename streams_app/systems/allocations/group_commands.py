@@ -9,9 +9,9 @@ import click
 import orjson
 
 from streams_app.commands.console import asynchronous, json_option, print_json, print_rows, say
+from streams_app.commands.opening import opened_domains
 from streams_app.systems.allocations.criteria import CriteriaError, read_criteria
 from streams_app.systems.allocations.groups import put_groups, read_groups, remove_group, stored_groups
-from streams_app.systems.allocations.opening import opened_domains
 
 
 @click.group("groups", invoke_without_command=True)

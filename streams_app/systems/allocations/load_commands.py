@@ -9,9 +9,9 @@ from datetime import datetime
 import click
 
 from streams_app.commands.console import asynchronous, json_option, print_json, progress, say
+from streams_app.commands.opening import opened_domains
 from streams_app.systems.allocations import loading
 from streams_app.systems.allocations.generate.accounts import Scale
-from streams_app.systems.allocations.opening import opened_domains
 
 
 @click.command("load")

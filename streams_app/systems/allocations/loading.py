@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import psycopg
 
+from streams_app.allocation_settings import STEP_DOMAINS
 from streams_app.databases import Databases, Statements
 from streams_app.databases.arrays import numbers, texts
 from streams_app.databases.connecting import Connection, connect_arguments
@@ -33,7 +34,6 @@ SQL = Statements(Path(__file__).with_name("loading.sql"))
 # Rows of positions, about, in one transaction.
 _CHUNK: Final = 25_000
 # Domains in which steps work, and the logs of events in them.
-_STEP_DOMAINS: Final = ("holdings", "orders", "trades", "allocations")
 _EVENT_LOGS: Final = (
     "reset_production_keys",
     "reset_production_log",
@@ -88,7 +88,7 @@ def reset(settings: Settings) -> None:
         with psycopg.connect(**connect_arguments(place.login, place.address, "owner", place.database)) as connection:
             connection.execute(SQL["lock_timeout"])
             with connection.transaction():
-                for name in (f"reset_{domain}", *(_EVENT_LOGS if domain in _STEP_DOMAINS else ())):
+                for name in (f"reset_{domain}", *(_EVENT_LOGS if domain in STEP_DOMAINS else ())):
                     connection.execute(SQL[name])
 
 

@@ -17,7 +17,7 @@ from streams_app.databases.transactions import in_transaction
 from streams_app.delivery.events import Event
 from streams_app.systems.allocations.market_plan import Piece, pieces
 from streams_app.systems.allocations.messages import MARKET_ORDERS, ORDER_SENT, Payload
-from streams_app.systems.allocations.model import ExecutionKind, named
+from streams_app.systems.allocations.model import ExecutionKind, execution_id
 
 SQL = Statements(Path(__file__).with_name("market.sql"))
 
@@ -93,7 +93,7 @@ class Ticker:
 def _columns(orders: Sequence[Payload]) -> dict[str, Any]:
     return {
         "ids": [data["block_order_id"] for data in orders],
-        "execution_ids": [_execution_id(data["block_order_id"], 1) for data in orders],
+        "execution_ids": [execution_id(data["block_order_id"], 1) for data in orders],
         "security_ids": [data["security_id"] for data in orders],
         "sides": [data["side"] for data in orders],
         "quantities": [data["quantity"] for data in orders],
@@ -110,7 +110,7 @@ def _executions(due: Sequence[tuple[WorkingOrder, Sequence[Piece]]]) -> dict[str
     return {
         "ids": [block_order_id for block_order_id, _, _ in rows],
         "seqs": [seq for _, seq, _ in rows],
-        "execution_ids": [_execution_id(block_order_id, seq) for block_order_id, seq, _ in rows],
+        "execution_ids": [execution_id(block_order_id, seq) for block_order_id, seq, _ in rows],
         "kinds": [piece.kind.value for _, _, piece in rows],
         "ref_seqs": [piece.ref_seq for _, _, piece in rows],
         "quantities": [piece.quantity for _, _, piece in rows],
@@ -131,7 +131,3 @@ def _status(order: WorkingOrder, executed: Sequence[Piece]) -> str:
     if executed[-1].kind is not ExecutionKind.DONE:
         return "WORKING"
     return "CANCELLED" if order.cancel_requested else "DONE"
-
-
-def _execution_id(block_order_id: UUID | str, seq: int) -> UUID:
-    return named("execution", block_order_id, seq)

@@ -28,6 +28,11 @@ def block_order_id(rebalance_id: UUID, security_id: int, side: Side) -> UUID:
     return named("block", rebalance_id, security_id, side)
 
 
+def execution_id(block_order_id: UUID | str, seq: int) -> UUID:
+    """The id of an execution."""
+    return named("execution", block_order_id, seq)
+
+
 class Side(StrEnum):
     """Whether a position is to grow or to shrink."""
 
@@ -112,7 +117,7 @@ class Execution:
     @property
     def execution_id(self) -> UUID:
         """Its identity."""
-        return named("execution", self.block_order_id, self.seq)
+        return execution_id(self.block_order_id, self.seq)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from streams_app.databases import Databases, Statements
-from streams_app.databases.arrays import numbers, texts
+from streams_app.databases.arrays import numbers, texts, words
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
 from streams_app.systems.trace_store.copying import copy_text
@@ -109,7 +109,7 @@ async def _copy(region: str, events: Sequence[NewEvent], connection: Connection)
 
 async def _touch(region: str, sessions: set[str], connection: Connection) -> None:
     if sessions:
-        await connection.execute(SQL["touch"], {"region": region, "sessions": _words(sessions)})
+        await connection.execute(SQL["touch"], {"region": region, "sessions": words(sessions)})
 
 
 def _arguments(region: str, events: Sequence[NewEvent]) -> dict[str, Any]:
@@ -118,20 +118,15 @@ def _arguments(region: str, events: Sequence[NewEvent]) -> dict[str, Any]:
     )
     return {
         "region": region,
-        "event_ids": _words(ids),
-        "sessions": _words(sessions),
-        "correlations": _words(correlations),
-        "parents": _words(parents),
-        "types": _words(types),
-        "topics": _words(topics),
-        "times": _words(times),
-        "statuses": _words(statuses),
-        "milliseconds": _words([None if value is None else str(value) for value in milliseconds]),
+        "event_ids": words(ids),
+        "sessions": words(sessions),
+        "correlations": words(correlations),
+        "parents": words(parents),
+        "types": words(types),
+        "topics": words(topics),
+        "times": words(times),
+        "statuses": words(statuses),
+        "milliseconds": words([None if value is None else str(value) for value in milliseconds]),
         "payloads": texts(payloads),
         "metadata": texts(metadata),
     }
-
-
-def _words(values: Iterable[str | None]) -> str:
-    """The literal of an array whose elements need no quotes: ids, times, numbers, words of ours."""
-    return f"{{{','.join([value or 'NULL' for value in values])}}}"

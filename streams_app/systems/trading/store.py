@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from streams_app.databases import Databases, Statements
-from streams_app.databases.arrays import numbers, texts
+from streams_app.databases.arrays import numbers, texts, words
 from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
 from streams_app.systems.trading.messages import ORDER_CREATED, order_payload
@@ -89,22 +89,17 @@ def _columns(region: str, orders: Sequence[Order]) -> dict[str, Any]:
     return {
         "region": region,
         "type": ORDER_CREATED,
-        "ids": _words(order.order_id for order in orders),
+        "ids": words(order.order_id for order in orders),
         "client_order_ids": texts([order.client_order_id for order in orders]),
-        "decision_ids": _words(order.decision_id for order in orders),
-        "event_ids": _words(order.event_id for order in orders),
+        "decision_ids": words(order.decision_id for order in orders),
+        "event_ids": words(order.event_id for order in orders),
         "symbols": texts([order.symbol for order in orders]),
-        "sides": _words(order.side for order in orders),
+        "sides": words(order.side for order in orders),
         "quantities": numbers(order.quantity for order in orders),
-        "prices": _words(order.price for order in orders),
-        "confidences": _words(order.confidence for order in orders),
+        "prices": words(order.price for order in orders),
+        "confidences": words(order.confidence for order in orders),
         "payloads": texts([orjson.dumps(order_payload(order, region)).decode() for order in orders]),
     }
-
-
-def _words(values: Iterable[object]) -> str:
-    """The literal of an array whose elements need no quotes."""
-    return f"{{{','.join(map(str, values))}}}"
 
 
 def _stored(row: tuple[Any, ...]) -> StoredOrder:

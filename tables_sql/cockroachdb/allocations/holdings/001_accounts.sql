@@ -38,7 +38,7 @@ CREATE TABLE holdings.position (
     PRIMARY KEY (bucket, account_id, security_id)
 );
 
--- Which accounts a rebalance takes: criteria as rules.Criteria reads them.
+-- Which accounts a rebalance takes: criteria as criteria.Criteria reads them.
 CREATE TABLE holdings.eligibility_group (
     name       STRING PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 60),
     criteria   JSONB NOT NULL,

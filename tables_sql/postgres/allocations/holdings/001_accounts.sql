@@ -37,7 +37,7 @@ CREATE TABLE holdings.position (
     PRIMARY KEY (bucket, account_id, security_id)
 ) WITH (fillfactor = 80);
 
--- Which accounts a rebalance takes: criteria as rules.Criteria reads them.
+-- Which accounts a rebalance takes: criteria as criteria.Criteria reads them.
 CREATE TABLE holdings.eligibility_group (
     name       text PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 60),
     criteria   jsonb NOT NULL,
