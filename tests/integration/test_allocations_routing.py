@@ -17,12 +17,13 @@ import pytest
 from click.testing import CliRunner
 
 from streams_app.allocation_settings import DOMAINS
+from streams_app.commands import opening
 from streams_app.databases import Databases, Statements
 from streams_app.databases.domains import domain_databases
 from streams_app.delivery.events import Event
 from streams_app.errors import StartError
 from streams_app.settings import Settings
-from streams_app.systems.allocations import commands, loading, messages, opening
+from streams_app.systems.allocations import commands, loading, messages
 from streams_app.systems.allocations.blocker import Blocker
 from streams_app.systems.allocations.criteria import Criteria, read_criteria
 from streams_app.systems.allocations.generate.accounts import Scale

@@ -16,7 +16,7 @@ def test_no_password_is_to_be_seen(stack: Stack, workers: Workers) -> None:
     [worker] = workers.start()
     worker.await_ready()
     passwords = [path.read_text().strip() for path in stack.layout.secrets.iterdir()]
-    assert len(passwords) == 5
+    assert len(passwords) == 11
     seen = [worker.metrics(), worker.log.read_text(), stack.config_path.read_text()]
     seen += [path.read_text(errors="replace") for path in (stack.layout.root / "logs").iterdir() if path.is_file()]
     for process in Path("/proc").iterdir():
