@@ -77,8 +77,19 @@ class World:
         self.router, self.blocker, self.oms = Router(quotes, settings.allocations), Blocker(), Oms(quotes)
 
     async def begin(self, group: str = "all") -> Rebalance:
+        """Begin a rebalance, those of other tests being over."""
+        await self.end_all()
+        return await self.begin_beside(group)
+
+    async def begin_beside(self, group: str) -> Rebalance:
+        """Begin a rebalance beside those that run."""
         day = await latest_day(self.databases)
         return await begin(self.databases, self.publisher, group, day, self.settings.allocations)
+
+    async def end_all(self) -> None:
+        async with self.databases.transaction("holdings") as connection:
+            ended = b"UPDATE holdings.rebalance SET status = 'COMPLETE', ended_at = now() WHERE ended_at IS NULL"
+            await connection.execute(ended)
 
     async def planned(self, rebalance_id: UUID) -> list[Any]:
         """The payloads that the planner published of a rebalance, slices and cancel apart."""
@@ -295,6 +306,18 @@ async def somebody_waits(databases: Databases) -> bool:
     return bool(await ask(databases, "orders", sql))
 
 
+async def test_an_account_is_in_one_rebalance_at_a_time(steps: World) -> None:
+    risks = {"low": (1, 2), "high": (3, 5), "middle": (2, 3)}
+    await put_groups(steps.databases, {name: Criteria(risk=risk) for name, risk in risks.items()})
+    begun = await steps.begin("low")
+    beside = await steps.begin_beside("high")
+    with pytest.raises(StartError, match=rf"rebalance ({begun.rebalance_id}|{beside.rebalance_id}).* cancel"):
+        await steps.begin_beside("middle")
+    await steps.end_all()
+    at_once = await asyncio.gather(*(steps.begin_beside("middle") for _ in range(2)), return_exceptions=True)
+    assert sorted(type(each).__name__ for each in at_once) == ["Rebalance", "StartError"]
+
+
 async def test_a_rebalance_in_which_nobody_has_drifted_is_over_at_once(steps: World) -> None:
     await put_groups(steps.databases, {"patient": read_criteria({"drift": "0.99"})})
     begun = await steps.begin("patient")
@@ -370,6 +393,7 @@ def test_groups_and_rebalances_are_managed_by_commands(command: Callable[..., st
     assert found["all"] == {}
     begun = orjson.loads(command("rebalance", "--group", "bold", "--json"))
     assert begun["rebalance_id"] in command("rebalances")
+    assert "wait, or cancel it" in command("rebalance", "--group", "bold", status=1)
     assert "is being cancelled" in command("cancel", begun["rebalance_id"])
     [newest] = orjson.loads(command("rebalances", "--limit", "1", "--json"))
     assert (newest["group"], newest["status"], newest["accounts"]) == ("bold", "CANCELLING", begun["accounts"])
@@ -380,7 +404,8 @@ def test_groups_and_rebalances_are_managed_by_commands(command: Callable[..., st
 
 def test_a_reset_load_leaves_new_data_and_the_groups(command: Callable[..., str]) -> None:
     command("groups", "add", "kept", "--bucket", "1")
-    command("rebalance")
+    # The rebalances of other tests have its accounts.
+    assert "allocations cancel" in command("rebalance", status=1)
     arguments = "--accounts", "5", "--securities", "4", "--positions", "2", "--days", "2", "--models", "1"
     assert "--reset" in command("load", *arguments, status=1)
     loaded = orjson.loads(command("load", *arguments, "--reset", "--json"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
@@ -19,7 +19,7 @@ from streams_app.databases.connecting import Connection
 from streams_app.databases.transactions import in_transaction
 from streams_app.delivery.events import EventPublisher
 from streams_app.errors import StartError
-from streams_app.systems.allocations.criteria import Criteria
+from streams_app.systems.allocations.criteria import Criteria, read_criteria
 from streams_app.systems.allocations.groups import criteria_of
 from streams_app.systems.allocations.messages import rebalance_cancelled, slice_planned
 from streams_app.systems.allocations.quotes import Quotes, securities_named
@@ -79,19 +79,22 @@ async def begin(
 ) -> Rebalance:
     """Begin a rebalance of a group at the open prices of `day`: its slices, with an event for each, in one transaction.
 
-    Raises StartError when there is no such group, no such security, no price of the day, or no account that fits.
+    Raises StartError when there is no such group, no such security, no price of the day, no account that fits, or one
+    that another rebalance trades for: both would see the same drift.
     """
     await Quotes(databases).of(day)
     criteria = await _resolved(databases, await criteria_of(databases, group))
     chosen = rebalance_id or uuid4()
 
     async def write(connection: Connection) -> Rebalance:
+        await connection.execute(SQL["hold_groups"])
         found = await (await connection.execute(SQL["buckets"])).fetchall()
         everything = [AccountRange(bucket, 0, _LAST_ACCOUNT) for (bucket,) in found]
         accounts = await eligible(connection, criteria, everything)
         slices = cut(accounts, settings.slice_accounts)
         if not slices:
             raise StartError(f"no account fits group {group!r}: change its criteria, or load accounts")
+        await _refuse_taken(connection, set(accounts))
         begun = Rebalance(chosen, len(slices), len(accounts))
         await _write(connection, begun, slices, {"group": group, "day": day, "criteria": criteria.as_json()})
         await publisher.publish(
@@ -104,6 +107,18 @@ async def begin(
         return Rebalance(chosen, found[0].slices, found[0].accounts) if found else None
 
     return await in_transaction(databases, "holdings", write, read_back)
+
+
+async def _refuse_taken(connection: Connection, accounts: Set[tuple[int, int]]) -> None:
+    rows = await (await connection.execute(SQL["running"])).fetchall()
+    for (rebalance_id, criteria), own in groupby(rows, itemgetter(0, 1)):
+        ranges = [AccountRange(*row[2:]) for row in own]
+        both = accounts & set(await eligible(connection, read_criteria(criteria), ranges))
+        if both:
+            raise StartError(
+                f"{len(both):,} of these accounts are in rebalance {rebalance_id}, which has not ended: wait, or "
+                f"cancel it: `faust -A streams_app allocations cancel {rebalance_id}`"
+            )
 
 
 async def _resolved(databases: Databases, criteria: Criteria) -> Criteria:

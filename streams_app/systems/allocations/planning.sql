@@ -19,6 +19,18 @@ SELECT a.bucket, a.account_id
 -- name: buckets
 SELECT DISTINCT bucket FROM holdings.account;
 
+-- name: hold_groups
+-- Those who begin a rebalance do so one after another: each sees the accounts of the one before.
+SELECT name FROM holdings.eligibility_group ORDER BY name FOR UPDATE;
+
+-- name: running
+-- Rebalances that have not ended, with the accounts that they look at.
+SELECT r.rebalance_id, r.criteria, s.bucket, s.first_account, s.last_account
+  FROM holdings.rebalance r
+  JOIN holdings.slice s ON s.rebalance_id = r.rebalance_id
+ WHERE r.ended_at IS NULL
+ ORDER BY r.rebalance_id, s.slice_no;
+
 -- name: begin
 INSERT INTO holdings.rebalance (rebalance_id, group_name, criteria, trading_day, slices, accounts)
 VALUES (%(rebalance_id)s, %(group)s, %(criteria)s::jsonb, %(day)s, %(slices)s, %(accounts)s);
