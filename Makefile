@@ -1,10 +1,11 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON = .venv/bin/python
 
-# What `make chaos`, `make chaos-tracking` and `make chaos-trading` do: CHAOS=short or full; without SEED a new one is drawn and printed.
+# What `make chaos` and its like do: CHAOS=short or full; without SEED a new one is drawn and printed.
 CHAOS ?= short
 
-.PHONY: help setup demo demo-trading chaos chaos-tracking chaos-trading bench-requests bench-tables bench-regions bench-tracking bench-traces bench-trading test check unit up down clean format
+.PHONY: help setup demo demo-trading demo-allocations chaos chaos-tracking chaos-trading chaos-allocations bench-requests \
+  bench-tables bench-regions bench-tracking bench-traces bench-trading bench-allocations test check unit up down clean format
 
 help:           ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,6 +19,9 @@ demo: setup     ## The main job on real parts, proved at the end (DEMO_REQUESTS=
 demo-trading: setup ## Signals to decisions, orders and executions on real parts, proved at the end
 	@$(PYTHON) -m deploy.demo.trading
 
+demo-allocations: setup ## A trading day from portfolios to settlements on real parts, proved at the end
+	@$(PYTHON) -m deploy.demo.allocations
+
 chaos: setup    ## Faults under load on real parts, proved at the end (CHAOS=short|full, SEED=n)
 	@$(PYTHON) -m deploy.chaos --$(CHAOS) $(if $(SEED),--seed $(SEED))
 
@@ -26,6 +30,9 @@ chaos-tracking: setup ## Writers, relays and consumers of events killed, proved 
 
 chaos-trading: setup ## Processors, orders, executors, brokers killed, proved at the end (CHAOS=short|full, SEED=n)
 	@$(PYTHON) -m deploy.trading_chaos --$(CHAOS) $(if $(SEED),--seed $(SEED))
+
+chaos-allocations: setup ## Workers, Connect, databases, poolers killed in each phase, proved at the end (CHAOS=short|full, SEED=n)
+	@$(PYTHON) -m deploy.allocations_chaos --$(CHAOS) $(if $(SEED),--seed $(SEED))
 
 bench-requests: setup ## The delivery core against rivals and limits, as ratios (BENCH="--rounds 1 --events 20000")
 	@$(PYTHON) -m benchmarks.requests $(BENCH)
@@ -44,6 +51,9 @@ bench-traces: setup ## Ingest of traces beside COPY, questions while it ingests,
 
 bench-trading: setup ## Exactly-once beside at-least-once on the same signals (BENCH="--rounds 1", BENCH="--brokers 3")
 	@$(PYTHON) -m benchmarks.trading $(BENCH)
+
+bench-allocations: setup ## Small transactions against one big batch, trade capture, and 100,000 accounts (BENCH="--only compare")
+	@$(PYTHON) -m benchmarks.allocations $(BENCH)
 
 test: setup check ## Every check and test, on real parts
 	@$(PYTHON) -m pytest

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from types import FrameType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -46,6 +49,20 @@ def markdown(explanation: str, tables: Iterable[Figures]) -> str:
         lines = [columns, ("---",) * len(columns), *rows]
         parts += [f"## {title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
     return "\n\n".join(parts)
+
+
+def show(results: Any, explanation: str, tables: Iterable[Figures], as_json: bool) -> None:
+    """Print tables, or the results (a dataclass) as one JSON document."""
+    if as_json:
+        print(json.dumps(asdict(results), indent=2))
+    else:
+        print_figures(explanation, tables)
+
+
+def write_page(page: Path, template: Path, explanation: str, tables: Iterable[Figures]) -> None:
+    """Write a page of the docs from its template."""
+    text = template.read_text(encoding="utf-8")
+    page.write_text(text.replace("{{figures}}", markdown(explanation, tables)), encoding="utf-8")
 
 
 def end_like_ctrl_c() -> None:

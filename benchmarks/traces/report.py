@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from benchmarks import terminal
 from benchmarks.picture import Bars
 from benchmarks.regions.figures import percentile
 from benchmarks.requests.report import machine
-from benchmarks.terminal import markdown, print_figures
 from benchmarks.traces.calls import LIMITS, Times
 from benchmarks.traces.overhead import GROUPS, Cost
 from deploy.local.layout import PROJECT
@@ -111,16 +110,12 @@ def explanation(results: Results) -> str:
 
 def show(results: Results, as_json: bool) -> None:
     """Print tables, or one JSON document."""
-    if as_json:
-        print(json.dumps(asdict(results), indent=2))
-        return
-    print_figures(explanation(results), tables(results))
+    terminal.show(results, explanation(results), tables(results), as_json)
 
 
 def write_page(results: Results) -> None:
     """Write the page and its picture."""
-    template = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
-    PAGE.write_text(template.replace("{{figures}}", markdown(explanation(results), tables(results))), encoding="utf-8")
+    terminal.write_page(PAGE, Path(__file__).with_name("page.md"), explanation(results), tables(results))
     rates = {"ingest": results.ours, "COPY": results.copy}
     rates |= {name: [results.ingest / results.costs[name].seconds] for name in GROUPS}
     bars = [(name, median(found), min(found), max(found)) for name, found in rates.items()]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from benchmarks import terminal
 from benchmarks.picture import Bars
 from benchmarks.requests.report import machine
-from benchmarks.terminal import markdown, print_figures
 from deploy.local.layout import PROJECT
 
 PAGE = PROJECT / "docs" / "benchmarks" / "tracking.md"
@@ -107,16 +106,12 @@ def explanation(results: Results) -> str:
 
 def show(results: Results, as_json: bool) -> None:
     """Print tables, or one JSON document."""
-    if as_json:
-        print(json.dumps(asdict(results), indent=2))
-        return
-    print_figures(explanation(results), tables(results))
+    terminal.show(results, explanation(results), tables(results), as_json)
 
 
 def write_page(results: Results) -> None:
     """Write the page and its picture."""
-    template = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
-    PAGE.write_text(template.replace("{{figures}}", markdown(explanation(results), tables(results))), encoding="utf-8")
+    terminal.write_page(PAGE, Path(__file__).with_name("page.md"), explanation(results), tables(results))
     both = {**results.relays, **results.consumption}
     bars = [(name, median(rates), min(rates), max(rates)) for name, rates in both.items()]
     PICTURE.write_text(Bars(bars, "events a second, median").draw(), "utf-8")

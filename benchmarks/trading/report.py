@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from benchmarks import terminal
 from benchmarks.picture import Bars
 from benchmarks.regions.figures import percentile
 from benchmarks.requests.report import machine
-from benchmarks.terminal import Figures, markdown, print_figures
+from benchmarks.terminal import Figures
 from benchmarks.trading.work import WAYS, Round
 from deploy.local.layout import PROJECT
 
@@ -77,15 +77,11 @@ def explanation(results: Results) -> str:
 
 def show(results: Results, as_json: bool) -> None:
     """Print tables, or one JSON document."""
-    if as_json:
-        print(json.dumps(asdict(results), indent=2))
-        return
-    print_figures(explanation(results), tables(results))
+    terminal.show(results, explanation(results), tables(results), as_json)
 
 
 def write_page(results: Results) -> None:
     """Write the page and its picture."""
-    template = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
-    PAGE.write_text(template.replace("{{figures}}", markdown(explanation(results), tables(results))), encoding="utf-8")
+    terminal.write_page(PAGE, Path(__file__).with_name("page.md"), explanation(results), tables(results))
     bars = [(way, median(found), min(found), max(found)) for way in WAYS if (found := results.carried(way))]
     PICTURE.write_text(Bars(bars, "decisions a second, of a backlog", 130).draw(), encoding="utf-8")

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from streams_app.commands.console import asynchronous, console, json_option, print_json, print_table, progress
-from streams_app.commands.schema import TABLES
+from streams_app.commands.schema import STEP_DOMAINS, TABLES
 from streams_app.commands.shadowing import print_comparison, shadow_moves
 from streams_app.databases import Databases
+from streams_app.databases.domains import domain_databases
 from streams_app.databases.fences import advance
 from streams_app.delivery.replays import Move, ReplayError, Target, duration, moment, partition_numbers, plan
 from streams_app.errors import StartError, is_outage
@@ -19,13 +20,14 @@ from streams_app.kafka.group import ConsumerGroup, Member
 from streams_app.kafka.recovery import make_void
 from streams_app.settings import Settings, load_settings
 from streams_app.systems.requests.agents import TOPICS
-from streams_app.topics import EVENT_TOPICS, TRACE_TOPICS, TRADING_TOPICS, changelog_topic
+from streams_app.topics import ALLOCATION_TOPICS, EVENT_TOPICS, TRACE_TOPICS, TRADING_TOPICS, changelog_topic
 
 #: What workers read, by system.
 BY_SYSTEM = {
     "requests": [topic.name for topic in (*TOPICS, *EVENT_TOPICS)],
     "trace_store": [topic.name for topic in TRACE_TOPICS],
     "trading": [topic.name for topic in TRADING_TOPICS],
+    "allocations": [topic.name for topic in ALLOCATION_TOPICS],
 }
 TOPIC_NAMES = [name for names in BY_SYSTEM.values() for name in names]
 #: Those whose records are decided about; an event has its effect whatever the rules say today.
@@ -98,15 +100,22 @@ async def _replay(settings: Settings, group: ConsumerGroup, moves: list[Move], y
 async def _open_fences(settings: Settings) -> None:
     """Make the claims of all workers so far void, so that even a group made anew, with low generations, may begin."""
     async with Databases(settings) as databases:
-        for region in databases.regions.names:
-            try:
-                async with databases.transaction(region) as connection:
-                    await advance(connection, region, settings.app_id)
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                _say(f"region {region} does not answer: its fences stay. Workers of this group will pass them, unless")
-                _say("the group was made anew; then run the command again when the region is back.")
+        await _open_each(settings, databases, databases.regions.names)
+    if "allocations" in settings.systems:
+        async with domain_databases(settings) as domains:
+            await _open_each(settings, domains, STEP_DOMAINS)
+
+
+async def _open_each(settings: Settings, databases: Databases, names: Sequence[str]) -> None:
+    for name in names:
+        try:
+            async with databases.transaction(name) as connection:
+                await advance(connection, name, settings.app_id)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            _say(f"{name} does not answer: its fences stay. Workers of this group will pass them, unless the group")
+            _say("was made anew; then run the command again when it is back.")
 
 
 async def _forget_versions(settings: Settings, partitions: Sequence[int]) -> None:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from deploy.local.layout import PROJECT
+from tests.early import Program
 
-pytestmark = pytest.mark.stack
 # The faults need the whole stack with workers: tests/chaos has them.
 DATABASES = ("pooling", "pool-size", "direct", "contention", "batches")
+
+
+RUN = Program("benchmarks.regions", "--quick", "--json", *(word for name in DATABASES for word in ("--only", name)))
+pytestmark = [pytest.mark.stack, pytest.mark.begin_early(RUN), pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """One quick run of all that needs databases and poolers alone."""
-    only = [word for name in DATABASES for word in ("--only", name)]
-    command = [sys.executable, "-m", "benchmarks.regions", "--quick", "--json", *only]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    printed = RUN.output()
+    assert RUN.status == 0, printed
+    found: dict[str, Any] = json.loads(printed[printed.index("{") :])
     return found
 
 

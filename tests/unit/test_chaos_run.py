@@ -14,6 +14,7 @@ from deploy.chaos.run import Result
 from deploy.chaos.schedule import short
 from deploy.chaos.system import with_poolers
 from deploy.local import REGIONS, Stack
+from deploy.local.layout import DOMAINS
 from deploy.local.settings_files import write_settings
 
 RESULT = Result(
@@ -57,4 +58,7 @@ def test_the_workers_reach_every_region_through_its_proxy_and_nothing_else_diffe
     for region in REGIONS:
         assert settings["regions"][region].pop("pooler") == addresses[f"pgbouncer-{region}"]
         assert plain["regions"][region].pop("pooler") == stack.poolers[region].address
+    for domain, region in DOMAINS.items():
+        assert settings["allocations"]["domains"][domain].pop("pooler") == addresses[f"pgbouncer-{region}"]
+        assert plain["allocations"]["domains"][domain].pop("pooler") == stack.poolers[region].address
     assert settings == plain

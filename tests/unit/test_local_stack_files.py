@@ -11,8 +11,8 @@ import pytest
 
 from deploy.local import REGIONS, Stack, StackError, java, ports
 from deploy.local.__main__ import build_parser
-from deploy.local.connectors import connector_config, connector_name
-from deploy.local.layout import ROLES, SUPERUSER
+from deploy.local.connectors import connector_config, connector_name, places_of
+from deploy.local.layout import DOMAIN_ROLES, DOMAINS, ROLES, SUPERUSER
 from deploy.local.parts import postgres
 from deploy.local.settings_files import make_secrets, write_settings
 from deploy.local.templates import render
@@ -68,6 +68,31 @@ def test_the_settings_are_what_the_application_reads(stack: Stack) -> None:
             "localities": [first, last],
         }
     assert settings["database"]["owner_password_file"] == "secrets/streams_owner"
+    assert set(settings["allocations"]["domains"]) == set(DOMAINS)
+    assert settings["allocations"]["domains"]["trades"] == {
+        "pooler": stack.parts["pgbouncer-us-west"].address,
+        "server": stack.parts["postgres-us-west"].address,
+        "database": "trades",
+        "user": "streams_trades",
+        "password_file": "secrets/streams_trades",
+    }
+    assert "allocations" not in settings["systems"]
+
+
+def test_allocations_run_where_their_connectors_do(stack: Stack) -> None:
+    write_settings(stack.site, ("steps", "executions"))
+    assert "allocations" in tomllib.loads(stack.config_path.read_text(encoding="utf-8"))["systems"]
+
+
+def test_each_domain_that_has_events_has_a_connector() -> None:
+    steps = {domain: connector_config(domain, "127.0.0.1", 5432, "/secrets", "steps") for domain in places_of("steps")}
+    assert {domain: config["database.dbname"] for domain, config in steps.items()} == {
+        domain: domain for domain in ("holdings", "orders", "allocations")
+    }
+    assert len({config["slot.name"] for config in steps.values()}) == 3
+    executions = connector_config("trades", "127.0.0.1", 5432, "/secrets", "executions")
+    assert executions["transforms.topic.replacement"] == "allocations.executions"
+    assert executions["database.dbname"] == "trades"
 
 
 def test_the_regions_share_out_all_localities() -> None:
@@ -79,7 +104,7 @@ def test_secrets_are_private_random_and_made_once(stack: Stack) -> None:
     first = {path.name: path.read_text(encoding="utf-8") for path in stack.layout.secrets.iterdir()}
     make_secrets(stack.layout)
     assert {path.name: path.read_text(encoding="utf-8") for path in stack.layout.secrets.iterdir()} == first
-    assert set(first) == {*ROLES, SUPERUSER}
+    assert set(first) == {*ROLES, *DOMAIN_ROLES.values(), SUPERUSER}
     assert len(set(first.values())) == len(first)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in stack.layout.secrets.iterdir()}
     assert modes == {0o600}
@@ -107,6 +132,7 @@ def test_the_pooler_gets_its_users_in_a_private_file(stack: Stack) -> None:
     assert [line.split('"')[1] for line in users.read_text(encoding="utf-8").splitlines()] == [
         "streams_app",
         "streams_readonly",
+        *DOMAIN_ROLES.values(),
     ]
     assert "listen_addr = 127.0.0.1\n" in (pooler.folder / "pgbouncer.ini").read_text(encoding="utf-8")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from streams_app.backoff import Backoff
 from streams_app.changefeed import Change, FeedSpec, Op, RecordLike, Resolved, decode
 from streams_app.databases import Regions
 from streams_app.delivery.ports import Outcome, Rejected, Rejection
@@ -18,6 +21,11 @@ from streams_app.systems.requests.workflow import WorkflowBook
 from streams_app.topics import NEW_REQUESTS, REQUEST_SIGNALS, REQUEST_STATUS
 
 TERMINAL = frozenset(status.value for status in Status if not status.is_open)
+# How often a request is looked for, over about a second. The log of the database is read as soon as it is flushed: a
+# change may be here before the commit that made it can be seen by others; never for as long as NEW_SECONDS.
+LOOKS = 5
+NEW_SECONDS = 30.0
+_PATIENCE = Backoff(first=0.05, most=0.5)
 TOPICS = (NEW_REQUESTS, REQUEST_STATUS, REQUEST_SIGNALS)
 
 
@@ -85,7 +93,7 @@ class RequestsHandler:
 
     async def process(self, route: str, changes: Sequence[Change]) -> Outcome:
         """Give every changed request its next step."""
-        found = await self._orchestrator.advance_region(route, [request_key(change) for change in changes])
+        found = await self._advance(route, changes)
         rejections = []
         for change in changes:
             key = request_key(change)
@@ -96,16 +104,38 @@ class RequestsHandler:
                 rejections.append(rejection)
         return Outcome(rejections)
 
+    async def _advance(self, route: str, changes: Sequence[Change]) -> dict[UUID, Context | None]:
+        found = await self._orchestrator.advance_region(route, [request_key(change) for change in changes])
+        for look in range(1, LOOKS):
+            unseen = [c for c in changes if _is_new(c) and _is_behind(c, found[request_key(c).request_id])]
+            if not unseen:
+                break
+            await asyncio.sleep(_PATIENCE.pause(look, 0))
+            found |= await self._orchestrator.advance_region(route, [request_key(change) for change in unseen])
+        return found
+
     def _rejection(self, change: Change, context: Context | None) -> Rejection | None:
         if context is None:
             return Rejection(change, "request_not_found", "no such request in the region of its locality")
         if not self._orchestrator.knows(context):
             return Rejection(change, "unknown_request_type", f"request_type_id {context.request.type_id}")
-        # A head behind its own change means a message that the database never wrote, or a restored database.
-        version, head = sequence_number(change), context.head
-        if version is not None and (head is None or head.seq_num < version):
+        if _is_behind(change, context):
+            # A message that the database never wrote, or a restored database.
+            version, head = sequence_number(change), context.head
             return Rejection(change, "ahead_of_head", f"seq_num {version}, head {head.seq_num if head else None}")
         return None
+
+
+def _is_new(change: Change) -> bool:
+    return change.source_time is None or time.time() - change.source_time < NEW_SECONDS
+
+
+def _is_behind(change: Change, context: Context | None) -> bool:
+    """Whether the database does not show yet what the change tells of."""
+    if context is None:
+        return True
+    version, head = sequence_number(change), context.head
+    return version is not None and (head is None or head.seq_num < version)
 
 
 def request_key(change: Change) -> RequestKey:
