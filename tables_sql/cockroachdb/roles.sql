@@ -21,3 +21,34 @@ ALTER DATABASE streams SURVIVE REGION FAILURE;
 
 -- A reader that is given more rights by mistake still cannot write.
 ALTER ROLE streams_readonly SET default_transaction_read_only = on;
+
+-- The domains of allocations: a database each, and a role that alone may connect to it. It has what the application has
+-- in the logs of events and fences there.
+CREATE ROLE IF NOT EXISTS streams_reference WITH LOGIN;
+CREATE ROLE IF NOT EXISTS streams_market WITH LOGIN;
+CREATE ROLE IF NOT EXISTS streams_holdings WITH LOGIN;
+CREATE ROLE IF NOT EXISTS streams_orders WITH LOGIN;
+CREATE ROLE IF NOT EXISTS streams_trades WITH LOGIN;
+CREATE ROLE IF NOT EXISTS streams_allocations WITH LOGIN;
+
+GRANT streams_app TO streams_reference, streams_market, streams_holdings, streams_orders, streams_trades,
+    streams_allocations;
+
+CREATE DATABASE IF NOT EXISTS reference OWNER streams_owner;
+CREATE DATABASE IF NOT EXISTS market OWNER streams_owner;
+CREATE DATABASE IF NOT EXISTS holdings OWNER streams_owner;
+CREATE DATABASE IF NOT EXISTS orders OWNER streams_owner;
+CREATE DATABASE IF NOT EXISTS trades OWNER streams_owner;
+CREATE DATABASE IF NOT EXISTS allocations OWNER streams_owner;
+
+REVOKE CONNECT ON DATABASE reference, market, holdings, orders, trades, allocations FROM public;
+
+GRANT CONNECT ON DATABASE reference TO streams_reference;
+GRANT CONNECT ON DATABASE market TO streams_market;
+GRANT CONNECT ON DATABASE holdings TO streams_holdings;
+GRANT CONNECT ON DATABASE orders TO streams_orders;
+GRANT CONNECT ON DATABASE trades TO streams_trades;
+GRANT CONNECT ON DATABASE allocations TO streams_allocations;
+
+GRANT CONNECT ON DATABASE reference, market, holdings, orders, trades, allocations
+    TO streams_readonly, streams_replication;

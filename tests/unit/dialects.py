@@ -13,8 +13,10 @@ TABLES_SQL = Path(__file__).parents[2] / "tables_sql"
 DIALECTS = ("postgres", "cockroachdb")
 # Made by `migrate` itself, before the first file.
 MIGRATIONS = "schema_migration"
-# A name, with or without the schema that the tables of trading are in.
-_NAME = r"(?:app\.)?(\w+)"
+# The files of all systems; those of a domain of allocations are in a folder of their own.
+FILES = "*/[0-9][0-9][0-9]_*.sql"
+# A name, with or without its schema.
+_NAME = r"(?:\w+\.)?(\w+)"
 _TYPES = {"string": "text", "decimal": "numeric"}
 
 
@@ -53,8 +55,8 @@ class Table:
     indexes: dict[str, Index] = field(default_factory=dict)
 
 
-def text(dialect: str, pattern: str = "*/[0-9][0-9][0-9]_*.sql") -> str:
-    """The SQL of all systems, in the order it is applied in, without comments and with single spaces."""
+def text(dialect: str, pattern: str = FILES) -> str:
+    """The SQL of the files, in the order it is applied in, without comments and with single spaces."""
     files = sorted((TABLES_SQL / dialect).glob(pattern), key=_applied)
     bare = (re.sub(r"--.*", "", path.read_text(encoding="utf-8")) for path in files)
     return re.sub(r"\s+", " ", " ".join(bare))
@@ -64,9 +66,9 @@ def _applied(path: Path) -> tuple[int, str]:
     return (SYSTEMS.index(path.parent.name) if path.parent.name in SYSTEMS else -1, path.name)
 
 
-def tables(dialect: str) -> dict[str, Table]:
-    """All tables by name."""
-    sql, found = text(dialect), dict[str, Table]()
+def tables(dialect: str, pattern: str = FILES) -> dict[str, Table]:
+    """All tables of the files by name."""
+    sql, found = text(dialect, pattern), dict[str, Table]()
     for created in re.finditer(rf"CREATE TABLE {_NAME} \(", sql):
         body, rest = _enclosed(sql, created.end()), sql[created.end() :]
         found[created[1]] = table = _table(body)
@@ -100,7 +102,7 @@ def _split(body: str) -> Iterator[str]:
 
 
 def _names(listed: str) -> tuple[str, ...]:
-    return tuple(name.strip().replace('"', "").removeprefix("app.").lower() for name in listed.split(","))
+    return tuple(re.sub(r"^\w+\.", "", name.strip().replace('"', "")).lower() for name in listed.split(","))
 
 
 def _table(body: str) -> Table:
@@ -132,7 +134,7 @@ def _column(table: Table, item: str) -> None:
         table.primary_key = (name,)
     if re.search(r"\bUNIQUE\b", rest):
         table.unique.add((name,))
-    check, refers_to = re.search(r"CHECK \(", rest), re.search(r"REFERENCES (\w+)", rest)
+    check, refers_to = re.search(r"CHECK \(", rest), re.search(rf"REFERENCES {_NAME}", rest)
     default = re.search(r"DEFAULT (.*?)(?= CHECK| REFERENCES|$)", rest)
     base = re.sub(r"^\w+", lambda word: _TYPES.get(word[0], word[0]), kind.lower())
     table.columns[name] = Column(
@@ -154,11 +156,11 @@ def _index(rest: str, table: Table, method: str = "btree") -> Index:
     return Index(_names(columns), extra - set(table.primary_key), shown, method)
 
 
-def grants(dialect: str) -> dict[tuple[str, str], set[str]]:
+def grants(dialect: str, pattern: str = FILES) -> dict[tuple[str, str], set[str]]:
     """Tables by role and right."""
     found: dict[tuple[str, str], set[str]] = {}
     known = {MIGRATIONS}
-    for statement in text(dialect).split(";"):
+    for statement in text(dialect, pattern).split(";"):
         known |= set(re.findall(rf"CREATE TABLE {_NAME}", statement))
         granted = re.match(r"\s*GRANT ([A-Z, ]+) ON (?:TABLE )?(.+?) TO (.+)", statement)
         if granted is None or granted[2].startswith("SCHEMA"):
@@ -171,5 +173,7 @@ def grants(dialect: str) -> dict[tuple[str, str], set[str]]:
 
 
 def roles(dialect: str) -> set[str]:
-    """The roles that the administrator's file makes."""
-    return set(re.findall(r"CREATE ROLE (?:IF NOT EXISTS )?(\w+)", text(dialect, "roles.sql")))
+    """The roles that the administrator's file makes, one by one or for each domain of an array."""
+    sql = text(dialect, "roles.sql")
+    domains = re.findall(r"'(\w+)'", "".join(re.findall(r"IN ARRAY ARRAY\[(.*?)\]", sql)))
+    return {*re.findall(r"CREATE ROLE (?:IF NOT EXISTS )?(\w+)", sql), *(f"streams_{domain}" for domain in domains)}

@@ -18,7 +18,8 @@ CREATE TABLE holdings.settlement (
     account_id     int8 NOT NULL,
     security_id    int4 NOT NULL,
     side           text NOT NULL CHECK (side IN ('BUY', 'SELL')),
-    quantity       int8 NOT NULL CHECK (quantity >= 0),
+    -- Of a reversal that comes before what it reverses, negative for as long.
+    quantity       int8 NOT NULL,
     amount         numeric(20, 4) NOT NULL,
     trade_date     date NOT NULL,
     settle_date    date NOT NULL CHECK (settle_date >= trade_date),
@@ -38,6 +39,9 @@ CREATE TABLE holdings.closing (
 );
 
 CREATE INDEX closing_rebalance ON holdings.closing (rebalance_id);
+
+-- What was closed lately is looked at again.
+CREATE INDEX closing_closed ON holdings.closing (closed_at);
 
 -- What does not match, for somebody to look at.
 CREATE TABLE holdings.booking_break (

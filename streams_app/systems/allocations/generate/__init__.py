@@ -1,0 +1,1 @@
+"""Securities, prices and accounts made up, repeatable by a seed."""

@@ -1,0 +1,6 @@
+-- Checked: the grammar, by CockroachDB's own parser (25.2). Not checked: types, names and behaviour on a server.
+GRANT USAGE ON SCHEMA market TO streams_market, streams_readonly, streams_replication;
+
+GRANT SELECT ON TABLE market.daily_price TO streams_market, streams_readonly;
+
+GRANT INSERT ON TABLE market.daily_price TO streams_market;
