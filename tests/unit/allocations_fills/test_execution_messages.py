@@ -12,19 +12,10 @@ from streams_app.delivery.ports import Rejected
 from streams_app.systems.allocations.execution_messages import read_execution
 from streams_app.systems.allocations.executions import fault
 from streams_app.systems.allocations.messages import EXECUTIONS
-from tests.unit.allocations_fills.made import execution
+from tests.unit.allocations_fills.made import execution, record_of, row_of
 
 FILL = execution(3, "FILL", 25, "100.12")
-ROW = {
-    "block_order_id": str(FILL.block_order_id),
-    "seq": 3,
-    "execution_id": str(FILL.execution_id),
-    "kind": "FILL",
-    "ref_seq": None,
-    "quantity": 25,
-    "price": "100.1200",
-    "executed_at": "2026-11-20T14:30:03.000000Z",
-}
+ROW = row_of(FILL)
 
 
 def record(envelope: dict[str, Any], key: str = ROW["block_order_id"]) -> Record:
@@ -32,9 +23,7 @@ def record(envelope: dict[str, Any], key: str = ROW["block_order_id"]) -> Record
 
 
 def debezium(**changed: Any) -> Record:
-    """A record as Debezium's connector of executions writes it."""
-    source = {"lsn": 1000, "ts_ms": 1, "ts_us": 1500, "table": "execution", "schema": "trades", "name": "executions"}
-    return record({"before": None, "after": {**ROW, **changed}, "source": source, "op": "c", "ts_ms": 2})
+    return record_of({**ROW, **changed}, 7)
 
 
 def test_debezium_tells_of_an_execution() -> None:
