@@ -1,8 +1,10 @@
 -- name: holdings
--- Slices, those that are routed, their customer orders, booked parts, rebalances, and those that have ended.
-SELECT count(*), count(routed_at), coalesce(sum(orders), 0), (SELECT count(*) FROM holdings.booked_part),
-       (SELECT count(*) FROM holdings.rebalance), (SELECT count(ended_at) FROM holdings.rebalance)
-FROM holdings.slice;
+-- Slices, those that are routed, their customer orders, booked parts; rebalances, those that have ended, and of them
+-- those that were cancelled.
+SELECT s.*, b.*, r.*
+FROM (SELECT count(*), count(routed_at), coalesce(sum(orders), 0) FROM holdings.slice) AS s,
+     (SELECT count(*) FROM holdings.booked_part) AS b,
+     (SELECT count(*), count(ended_at), count(*) FILTER (WHERE status = 'CANCELLED') FROM holdings.rebalance) AS r;
 
 -- name: orders
 -- Block orders.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from streams_app.systems.allocations.scenario import Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class Progress:
     booked: int = 0
     rebalances: int = 0
     ended: int = 0
+    cancelled: int = 0
     blocks: int = 0
     #: What the market has made, and what of it has had its effect in allocations.
     executions: int = 0
@@ -37,6 +41,12 @@ class Progress:
 
 
 NOTHING: Final = Progress()
+#: What is there of a phase as soon as it is under way.
+BEGUN: Final[Mapping[Phase, Callable[[Progress], int]]] = {
+    "routing": lambda progress: progress.routed,
+    "allocations": lambda progress: progress.captured,
+    "booking": lambda progress: progress.booked,
+}
 
 
 @dataclass(frozen=True, slots=True)

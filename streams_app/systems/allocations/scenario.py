@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from streams_app.errors import SettingsError
 from streams_app.settings import Settings
@@ -32,6 +32,12 @@ class Data(BaseModel):
     skew: float = Field(0.0, ge=0, le=5, description="how unequal accounts are in size; 0: as people are")
     hot: float = Field(0.0, ge=0, lt=1, description="weight of one security in every model")
     seed: int = Field(1, description="another seed, other accounts and prices")
+
+    @model_validator(mode="after")
+    def _positions_exist(self) -> Data:
+        if self.positions > self.securities:
+            raise ValueError(f"positions: {self.positions} of {self.securities} securities; expected at most as many")
+        return self
 
 
 class Way(BaseModel):
