@@ -10,6 +10,7 @@ from faust.cli.base import cli as faust_cli
 
 from streams_app import traced, tracked
 from streams_app.advice import explain, is_misconfigured
+from streams_app.allocated import SERVICE, add_allocations
 from streams_app.background import announce_to_prometheus, repeating, watchdog
 from streams_app.commands import dead_letters, replay
 from streams_app.commands.relay import relay_command
@@ -30,6 +31,8 @@ from streams_app.kafka.versions import ChangelogVersionTable
 from streams_app.observability.logs import logging_config
 from streams_app.observability.pages import Observer, add_pages
 from streams_app.settings import Settings
+from streams_app.systems.allocations import commands as allocations_commands
+from streams_app.systems.allocations.commands import allocations_group
 from streams_app.systems.requests import commands as requests_commands
 from streams_app.systems.requests.agents import TOPICS, RequestsHandler
 from streams_app.systems.requests.orchestrator import SYSTEM, Orchestrator
@@ -69,6 +72,8 @@ def create_app(settings: Settings) -> StreamsApp:
         traced.add_trace_pages(app, settings)
     if "trading" in settings.systems:
         add_trading(app, settings, databases, letters)
+    if "allocations" in settings.systems:
+        add_allocations(app, settings, letters)
     observer = Observer(app, databases, tables, settings.stall_timeout)
     add_pages(app, observer)
     app.before_start.append(lambda: _check(settings, databases, book))
@@ -136,6 +141,7 @@ COMMANDS: list[click.Command] = [
     *tracking_commands.COMMANDS,
     *traces_commands.COMMANDS,
     trading_group,
+    allocations_group,
 ]
 
 
@@ -144,6 +150,7 @@ def add_commands() -> None:
     resend_commands.sender_factory = lambda settings: EventSender(bootstrap_servers(settings.broker_url))
     load_commands.topic_sink = partial(record_sink, TRACE_TOPICS)
     generate_commands.topic_sink = partial(record_sink, SIGNAL_TOPICS)
+    allocations_commands.publisher_factory = partial(TrackedPublisher, SERVICE)
     tracking_commands.tracking_group.add_command(relay_command)
     for command in TRADING_COMMANDS:
         trading_group.add_command(command)
