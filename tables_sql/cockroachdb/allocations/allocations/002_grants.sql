@@ -8,3 +8,6 @@ GRANT INSERT ON TABLE allocations.snapshot, allocations.fill TO streams_allocati
 
 GRANT INSERT, UPDATE ON TABLE allocations.block_order, allocations.execution, allocations.part, allocations.part_due,
     allocations.allocation TO streams_allocations;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_allocations, streams_readonly;

@@ -12,3 +12,6 @@ GRANT INSERT, UPDATE ON TABLE holdings.account, holdings.position, holdings.elig
     holdings.slice, holdings.settlement, holdings.closing, holdings.booking_break TO streams_holdings;
 
 GRANT DELETE ON TABLE holdings.eligibility_group TO streams_holdings;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_holdings, streams_readonly;

@@ -4,3 +4,6 @@ GRANT USAGE ON SCHEMA market TO streams_market, streams_readonly, streams_replic
 GRANT SELECT ON TABLE market.daily_price TO streams_market, streams_readonly;
 
 GRANT INSERT ON TABLE market.daily_price TO streams_market;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_market, streams_readonly;

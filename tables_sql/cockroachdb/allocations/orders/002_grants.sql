@@ -7,3 +7,6 @@ GRANT SELECT ON TABLE orders.rebalance, orders.routed_slice, orders.routed_quant
 GRANT INSERT ON TABLE orders.routed_slice, orders.routed_quantity TO streams_orders;
 
 GRANT INSERT, UPDATE ON TABLE orders.rebalance, orders.block_order TO streams_orders;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_orders, streams_readonly;

@@ -4,3 +4,6 @@ GRANT USAGE ON SCHEMA reference TO streams_reference, streams_readonly, streams_
 GRANT SELECT ON TABLE reference.security TO streams_reference, streams_readonly;
 
 GRANT INSERT ON TABLE reference.security TO streams_reference;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_reference, streams_readonly;

@@ -10,3 +10,6 @@ GRANT SELECT, CHANGEFEED ON TABLE trades.execution TO streams_replication;
 GRANT INSERT, UPDATE ON TABLE trades.market_order TO streams_trades;
 
 GRANT INSERT ON TABLE trades.execution TO streams_trades;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_trades, streams_readonly;

@@ -27,3 +27,6 @@ GRANT INSERT ON allocations.snapshot, allocations.fill TO streams_allocations;
 
 GRANT INSERT, UPDATE ON allocations.block_order, allocations.execution, allocations.part, allocations.part_due,
     allocations.allocation TO streams_allocations;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_allocations, streams_readonly;

@@ -30,3 +30,6 @@ GRANT INSERT, UPDATE ON holdings.account, holdings.position, holdings.eligibilit
     holdings.slice, holdings.settlement, holdings.closing, holdings.booking_break TO streams_holdings;
 
 GRANT DELETE ON holdings.eligibility_group TO streams_holdings;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_holdings, streams_readonly;

@@ -12,3 +12,6 @@ GRANT USAGE ON SCHEMA market TO streams_market, streams_readonly, streams_replic
 GRANT SELECT ON market.daily_price TO streams_market, streams_readonly;
 
 GRANT INSERT ON market.daily_price TO streams_market;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_market, streams_readonly;

@@ -26,3 +26,6 @@ GRANT SELECT ON orders.rebalance, orders.routed_slice, orders.routed_quantity, o
 GRANT INSERT ON orders.routed_slice, orders.routed_quantity TO streams_orders;
 
 GRANT INSERT, UPDATE ON orders.rebalance, orders.block_order TO streams_orders;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_orders, streams_readonly;

@@ -12,3 +12,6 @@ GRANT USAGE ON SCHEMA reference TO streams_reference, streams_readonly, streams_
 GRANT SELECT ON reference.security TO streams_reference, streams_readonly;
 
 GRANT INSERT ON reference.security TO streams_reference;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_reference, streams_readonly;

@@ -27,3 +27,6 @@ GRANT SELECT ON trades.execution TO streams_trades, streams_readonly, streams_re
 GRANT INSERT, UPDATE ON trades.market_order TO streams_trades;
 
 GRANT INSERT ON trades.execution TO streams_trades;
+
+-- What a worker checks before it starts.
+GRANT SELECT ON schema_migration TO streams_trades, streams_readonly;
