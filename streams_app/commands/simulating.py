@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from streams_app.allocated import SERVICE
 from streams_app.kafka.renewing import renew_topics
 from streams_app.settings import Settings
 from streams_app.systems.allocations.simulation import Outside
@@ -13,4 +16,4 @@ async def _renew(settings: Settings) -> None:
     await renew_topics(settings, allocation_topics(settings.allocations.partitions))
 
 
-OUTSIDE = Outside(lambda settings: TrackedPublisher("allocations", settings), _renew)
+OUTSIDE = Outside(partial(TrackedPublisher, SERVICE), _renew)
