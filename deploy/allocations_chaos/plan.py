@@ -68,7 +68,7 @@ class Size:
 
 
 SHORT = Size(
-    accounts=400,
+    accounts=200,
     rounds=(
         (
             ("routing", Kind.WORKER_KILLED),
@@ -85,7 +85,7 @@ SHORT = Size(
 )
 # Every kind in every phase, and a cancel in each.
 FULL = Size(
-    accounts=2000,
+    accounts=1000,
     rounds=(
         *(tuple((phase, kind) for phase in PHASES) for kind in KILLS),
         *(tuple((phase, kind) for phase in PHASES for kind in KILLS[at::3]) for at in range(3)),

@@ -14,14 +14,16 @@ from deploy.local.layout import PROJECT
 from deploy.local.ports import HOST
 from deploy.local.rest import get_json
 
-# What all processes are told: small slices, parts and units, and a market that takes its time, so that something is
-# always under way.
+# What all processes are told: small slices and units, and a market that takes its time, so that something is always
+# under way.
 COMMON = {
     "STREAMS_SYSTEMS": "allocations",
     "STREAMS_SESSION_TIMEOUT": "6",
-    "STREAMS_ALLOCATIONS__SLICE_ACCOUNTS": "20",
-    "STREAMS_ALLOCATIONS__PART_ORDERS": "20",
-    "STREAMS_ALLOCATIONS__UNITS": '{"router": 1, "capture": 100, "filler": 5, "booker": 5}',
+    "STREAMS_ALLOCATIONS__BUCKETS": "4",
+    "STREAMS_ALLOCATIONS__PARTITIONS": "4",
+    "STREAMS_ALLOCATIONS__SLICE_ACCOUNTS": "10",
+    "STREAMS_ALLOCATIONS__UNITS": '{"router": 1, "capture": 100, "filler": 10, "booker": 10}',
+    "STREAMS_ALLOCATIONS__MARKET__PIECES": "16",
     "STREAMS_ALLOCATIONS__MARKET__PIECES_A_ROUND": "2",
     "STREAMS_ALLOCATIONS__MARKET__INTERVAL": "0.3",
     "STREAMS_ALLOCATIONS__RECONCILE_INTERVAL": "0.5",

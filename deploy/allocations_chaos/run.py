@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import orjson
 from rich.console import Console
@@ -21,8 +22,11 @@ from deploy.chaos.members import Members
 from deploy.local import Stack
 from deploy.local.ports import choose
 from deploy.local.settings_files import VARIABLE
+from streams_app.commands.simulating import OUTSIDE
 from streams_app.commands.whole_topics import records_of
+from streams_app.databases.domains import domain_databases
 from streams_app.settings import Settings
+from streams_app.systems.allocations.planning import cancel
 from streams_app.systems.allocations.progress import Reader
 from streams_app.systems.allocations.progress_model import BEGUN, Progress
 from streams_app.systems.allocations.scenario import Phase
@@ -36,8 +40,8 @@ PATIENCE = 90.0
 # Seconds that what is on its way may take when every rebalance has ended.
 CALM_WITHIN = 60.0
 GROUPS = Path(__file__).with_name("groups.toml")
-# Business days with prices: more than a week for each rebalance of the full run.
-DAYS = 70
+# Days of prices: more than a week for each rebalance of the full run.
+LOAD = ("--days", "70", "--securities", "40", "--positions", "20", "--models", "4")
 
 
 class Run:
@@ -58,7 +62,7 @@ class Run:
     def run(self, console: Console) -> Result:
         """The whole run. Raises ChaosError, StackError and StartError."""
         days, rounds = trading_days(len(self._size.rounds)), draw(self._seed, self._size)
-        say("load", "--accounts", str(self._size.accounts), "--days", str(DAYS), "--seed", str(self._seed))
+        say("load", *LOAD, "--accounts", str(self._size.accounts), "--seed", str(self._seed))
         say("groups", "load", str(GROUPS))
         self._workers.start()
         self._await_workers()
@@ -115,7 +119,7 @@ class Run:
         """What was done, in words; nothing of what is yet to be done to a part."""
         self._done[fault.kind] += 1
         if fault.kind is Kind.CANCELLED:
-            say("cancel", rebalance_id)
+            asyncio.run(_cancel(self._settings, UUID(rebalance_id)))
         elif fault.kind is Kind.WORKER_KILLED:
             self._workers.kill(fault.victim)
         else:
@@ -151,6 +155,13 @@ def trading_days(count: int) -> list[date]:
 def _begun(before: Progress, now: Progress) -> list[Phase]:
     """The phases that have begun since."""
     return [phase for phase in PHASES if BEGUN[phase](now) > BEGUN[phase](before)]
+
+
+async def _cancel(settings: Settings, rebalance_id: UUID) -> None:
+    """At once: a command of its own would take as long as the market does. Raises ChaosError."""
+    async with domain_databases(settings) as databases:
+        if not await cancel(databases, OUTSIDE.publisher(settings), rebalance_id):
+            raise ChaosError("the rebalance had ended before it was cancelled")
 
 
 async def _letters(settings: Settings) -> int:
