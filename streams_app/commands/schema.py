@@ -73,8 +73,14 @@ def schema_files(settings: Settings) -> list[Migration]:
 def domain_files(settings: Settings, domain: str) -> list[Migration]:
     """The migrations of a domain of allocations."""
     folder = TABLES_SQL / DIALECTS[settings.database.dialect].folder
-    shared = find_migrations(folder, ["delivery", "tracking"] if domain in STEP_DOMAINS else [])
-    return [*shared, *find_migrations(folder / "allocations", [domain])]
+    own = find_migrations(folder / "allocations", [domain])
+    if domain not in STEP_DOMAINS:
+        return list(own)
+    # Rows of a region have a home in CockroachDB, which those of a domain have not.
+    homeless = folder / "allocations" / "steps"
+    if homeless.exists():
+        return [*find_migrations(folder / "allocations", ["steps"]), *own]
+    return [*find_migrations(folder, ["delivery", "tracking"]), *own]
 
 
 def migrate_domain(settings: Settings, domain: str) -> list[Migration]:

@@ -20,6 +20,7 @@ from streams_app.commands.trace_reading import TraceTopics
 from streams_app.commands.trading_reading import TradingTopics
 from streams_app.errors import SettingsError, StartError
 from streams_app.settings import Settings, load_settings
+from streams_app.systems.allocations import verify as allocations
 from streams_app.systems.requests.verify import verify
 from streams_app.systems.requests.verify_checks import CHECKS
 from streams_app.systems.requests.workflow import load_workflows
@@ -35,6 +36,7 @@ FIGURES = {
     "tracking": ("published", "processed", "pending", "failed"),
     "trace_store": ("events",),
     "trading": ("orders", "outbox"),
+    "allocations": ("rebalances", "blocks", "executions", "fills", "bookings"),
 }
 
 
@@ -71,20 +73,10 @@ async def verify_command(system: str, topics: bool | None, samples: int, grace: 
     Of tracked events, traces and trading it can read the topics as well; `trading eos-verify` also asks the exchange.
     Exit status 0: all is well; 1: there are violations; 2: it could not be checked.
     """
-    if topics is not None and system == "requests":
+    if topics is not None and system in ("requests", "allocations"):
         raise click.UsageError("--topics is for events: add --system tracking, trace_store or trading")
     try:
-        settings = load_settings()
-        if system == "requests":
-            report = await _requests(settings, samples, grace)
-        elif system == "tracking":
-            report = await _tracking(settings, samples, grace, bool(topics))
-        elif system == "trace_store":
-            steps, read = traces.steps(settings, topics=bool(topics)), TraceTopics(settings) if topics else None
-            report = await _checked(traces.verify, steps, settings, samples, grace, read)
-        else:
-            steps, seen = trading.steps(settings, topics=bool(topics)), TradingTopics(settings) if topics else None
-            report = await _checked(trading.verify, steps, settings, samples, grace, seen)
+        report = await _report(load_settings(), system, bool(topics), samples, grace)
     except (SettingsError, StartError, WorkflowError) as error:
         raise CannotVerify(str(error)) from None
     except psycopg.OperationalError as error:
@@ -102,6 +94,20 @@ async def verify_command(system: str, topics: bool | None, samples: int, grace: 
     return 0 if report.clean else 1
 
 
+async def _report(settings: Settings, system: str, topics: bool, samples: int, grace: float) -> Report:
+    if system == "requests":
+        return await _requests(settings, samples, grace)
+    if system == "tracking":
+        return await _tracking(settings, samples, grace, topics)
+    if system == "allocations":
+        return await _allocations(settings, samples, grace)
+    if system == "trace_store":
+        steps, read = traces.steps(settings, topics=topics), TraceTopics(settings) if topics else None
+        return await _checked(traces.verify, steps, settings, samples, grace, read)
+    steps, seen = trading.steps(settings, topics=topics), TradingTopics(settings) if topics else None
+    return await _checked(trading.verify, steps, settings, samples, grace, seen)
+
+
 async def _requests(settings: Settings, samples: int, grace: float) -> Report:
     book = load_workflows(settings.workflows).scaled(settings.deadline_scale)
     with _progress() as progress:
@@ -117,6 +123,16 @@ async def _tracking(settings: Settings, samples: int, grace: float, with_topics:
         return await tracking.verify(
             settings, grace=grace, samples=samples, topics=topics, on_check=lambda: progress.advance(task)
         )
+
+
+async def _allocations(settings: Settings, samples: int, grace: float) -> Report:
+    if not settings.allocations.domains:
+        raise StartError(
+            "no domains are configured: `make up` starts a stack that has them, else set allocations.domains"
+        )
+    with _progress() as progress:
+        task = progress.add_task("checking", total=allocations.steps(settings))
+        return await allocations.verify(settings, grace=grace, samples=samples, on_check=lambda: progress.advance(task))
 
 
 async def _checked(

@@ -40,7 +40,8 @@ DRIVER = (
 )
 # Expressions whose SQL is read elsewhere: files of tables_sql, and statements of .sql files.
 READ_ELSEWHERE = re.compile(
-    r"migration\.sql|(?:SQL|POSTGRES|COCKROACHDB|STATEMENTS|statements)\[.*\]|of_table\(SQL\[.*\], .*\)", re.DOTALL
+    r"migration\.sql|(?:SQL|CAPTURE|POSTGRES|COCKROACHDB|STATEMENTS|statements)\[.*\]|of_table\(SQL\[.*\], .*\)",
+    re.DOTALL,
 )
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|%s|%%")

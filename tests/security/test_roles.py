@@ -11,9 +11,16 @@ import psycopg
 import pytest
 from psycopg import errors as pg
 
+from deploy.local import Stack
+from streams_app.allocation_settings import DOMAINS
 from streams_app.databases import Databases, locality_of
+from streams_app.databases.connecting import connect_arguments
+from streams_app.databases.domains import place_of
 from streams_app.settings import Role, Settings
+from tests.fix_domains import domain_administrator
 from tests.fix_stack import administrator
+from tests.unit.dialects import tables
+from tests.unit.test_domain_dialects import APPEND_ONLY as APPEND_ONLY_OF
 
 pytestmark = pytest.mark.stack
 
@@ -155,3 +162,48 @@ async def test_locality_in_the_database_is_locality_in_the_application(fresh_dat
         cursor = await connection.execute(b"SELECT a, account_locality(a) FROM unnest(%s::uuid[]) AS a", (accounts,))
         rows: list[Any] = await cursor.fetchall()
     assert [(a, locality_of(a)) for a in accounts] == rows
+
+
+def attempt_in_domain(settings: Settings, domain: str, role: Role, statement: str) -> None:
+    """Run one statement in a domain's database: `app` is the domain's own role."""
+    place = place_of(settings, domain, role)
+    with psycopg.connect(**connect_arguments(place.login, place.address, role, place.database)) as connection:
+        connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_nobody_but_its_own_role_comes_into_a_domain(domain_settings: Settings, stack: Stack, domain: str) -> None:
+    with domain_administrator(domain_settings, stack, domain) as connection:
+        cursor = connection.execute(
+            b"SELECT rolname, has_database_privilege(oid, current_database(), 'CONNECT') FROM pg_roles"
+            b" WHERE rolname LIKE 'streams_%'"
+        )
+        may_connect = dict(cursor.fetchall())
+    allowed = {"streams_owner", f"streams_{domain}", "streams_readonly", "streams_replication"}
+    assert {role for role, may in may_connect.items() if may} == allowed
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_the_role_of_a_domain_may_not(domain_settings: Settings, domain: str) -> None:
+    made = tables("postgres", f"allocations/{domain}/[0-9]*.sql")
+    statements = ["CREATE TABLE mine (id int)", f"CREATE TABLE {domain}.mine (id int)"]
+    for table in APPEND_ONLY_OF[domain]:
+        statements += [
+            f"ALTER TABLE {domain}.{table} ADD COLUMN more text",
+            f"DROP TABLE {domain}.{table}",
+            f"DELETE FROM {domain}.{table}",
+            f"TRUNCATE {domain}.{table}",
+            f"UPDATE {domain}.{table} SET {next(iter(made[table].columns))} = DEFAULT",
+        ]
+    for statement in statements:
+        with pytest.raises(pg.InsufficientPrivilege):
+            attempt_in_domain(domain_settings, domain, "app", statement)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_reader_of_a_domain_may_only_read(domain_settings: Settings, domain: str) -> None:
+    table = f"{domain}.{min(APPEND_ONLY_OF[domain])}"
+    attempt_in_domain(domain_settings, domain, "readonly", f"SELECT * FROM {table}")
+    for statement in (f"DELETE FROM {table}", f"INSERT INTO {table} DEFAULT VALUES", "CREATE TABLE t ()"):
+        with pytest.raises((pg.InsufficientPrivilege, pg.ReadOnlySqlTransaction)):
+            attempt_in_domain(domain_settings, domain, "readonly", statement)

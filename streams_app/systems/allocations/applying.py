@@ -45,11 +45,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What executions led to: events to publish, those without effect with their reasons, snapshots that were taken."""
+    """What executions led to: events to publish, and those without effect with their reasons."""
 
     events: list[Event] = field(default_factory=list)
     rejected: dict[Key, str] = field(default_factory=dict)
-    snapshots: int = 0
 
 
 @dataclass(slots=True)
@@ -74,6 +73,12 @@ def read_blocks(rows: Iterable[Sequence[Any]]) -> dict[UUID, Block]:
     return found
 
 
+async def lock_blocks(connection: Connection, block_order_ids: Iterable[UUID]) -> dict[UUID, Block]:
+    """The block orders that are open, held until the transaction ends."""
+    found = await connection.execute(SQL["lock_blocks"], {"ids": words(block_order_ids)})
+    return read_blocks(await found.fetchall())
+
+
 def rows_of(executions: Sequence[tuple[UUID, Execution]]) -> dict[str, Any]:
     """Arguments of `persist`: executions with their ids. They are in the order of their keys, as everywhere: two that
     write the same rows do not wait for each other in a circle."""
@@ -89,7 +94,7 @@ def rows_of(executions: Sequence[tuple[UUID, Execution]]) -> dict[str, Any]:
     }
 
 
-def keys_of(keys: Iterable[Key]) -> dict[str, Any]:
+def keys_of(keys: Iterable[tuple[UUID | str, int]]) -> dict[str, Any]:
     """Arguments of the statements that ask by key."""
     pairs = list(keys)
     return {"ids": words(block for block, _ in pairs), "seqs": numbers(seq for _, seq in pairs)}
@@ -188,9 +193,11 @@ async def _write(connection: Connection, made: Sequence[tuple[Block, Applied]]) 
             )
         if taken:
             await connection.execute(SQL["add_snapshots"], _snapshots(taken))
-    events = await _give_to_parts(connection, taken) if taken else []
+            of_taken = {"ids": words({block.block_order_id for block, _ in taken})}
+            parts = await connection.execute(SQL["parts"], of_taken)
+    events = await _give_to_parts(connection, taken, await parts.fetchall()) if taken else []
     events += [event for before, applied in made for event in _closed(before, applied.block)]
-    return Effects(events, rejected, len(taken))
+    return Effects(events, rejected)
 
 
 def _closed(before: Block, after: Block) -> list[Event]:
@@ -202,11 +209,12 @@ def _closed(before: Block, after: Block) -> list[Event]:
     return block_closed(after.block_order_id, after.rebalance_id, after.executed, after.amount, after.applied_seq)
 
 
-async def _give_to_parts(connection: Connection, taken: Sequence[tuple[Block, Snapshot]]) -> list[Event]:
-    """Divide snapshots among the parts of their block orders: what is given by what parts still want, what is taken
-    back by what they have."""
+async def _give_to_parts(
+    connection: Connection, taken: Sequence[tuple[Block, Snapshot]], rows: Iterable[Sequence[Any]]
+) -> list[Event]:
+    """Divide snapshots among the parts of their block orders (rows of `parts`): what is given by what parts still want,
+    what is taken back by what they have."""
     blocks = {block.block_order_id: block for block, _ in taken}
-    rows = await (await connection.execute(SQL["parts"], {"ids": words(blocks)})).fetchall()
     parts = {block_id: [_Part(*row) for row in own] for block_id, own in groupby(rows, key=lambda row: row[0])}
     dues = [due for block, snapshot in taken for due in _divided(snapshot, parts[block.block_order_id])]
     async with connection.pipeline():

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from streams_app import metrics
@@ -52,6 +51,10 @@ _PATIENCE: Final = Backoff(first=0.05, most=1.0)
 _MOST_KNOWN: Final = 100_000
 
 
+#: Executions by block order, as the key of their records says it, and by number.
+Batch: TypeAlias = dict[str, dict[int, ExecutionChange]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Written:
     """What became of executions: those that were there before, and those that have no effect."""
@@ -71,7 +74,7 @@ class ExecutionCapture:
         self._databases = databases
         self._settings = settings
         self._publisher = publisher
-        self._known: set[UUID] = set()
+        self._known: set[str] = set()
 
     def decode(self, record: RecordLike) -> ExecutionChange | None:
         """The execution in a record, or None. Raises Undecodable and Rejected."""
@@ -100,26 +103,24 @@ class ExecutionCapture:
         )
 
     async def _capture(self, route: str, changes: Sequence[Change]) -> Outcome:
-        first: dict[Key, ExecutionChange] = {}
+        batch: Batch = {}
         for change in changes:
-            first.setdefault(_key(change), _own(change))
-        unknown = await self._unknown({block_id for block_id, _ in first})
-        fresh = {key: first[key] for key in sorted(first) if key[0] not in unknown}
+            own = _own(change)
+            batch.setdefault(own.key, {}).setdefault(own.execution.seq, own)
+        unknown = await self._unknown(batch.keys())
+        fresh = {key: dict(sorted(batch[key].items())) for key in sorted(batch.keys() - unknown)}
         written = _Written({}, {})
         if fresh:
             written = await in_transaction(self._databases, route, lambda connection: self._write(connection, fresh))
-        metrics.EFFECTS.labels(SYSTEM, route, "execution").inc(len(fresh) - len(written.before))
-        rejected, stale = [], []
-        for change in changes:
-            if (obstacle := _obstacle(_own(change), first, unknown, written)) is not None:
-                rejected.append(Rejection(change, *obstacle))
-            elif _key(change) in written.before or first[_key(change)] is not change:
-                stale.append(change)
-        return Outcome(rejected, stale=stale)
+        count = sum(map(len, fresh.values()))
+        metrics.EFFECTS.labels(SYSTEM, route, "execution").inc(count - len(written.before))
+        if count == len(changes) and not (written.before or written.rejected):
+            return Outcome()
+        return _outcome(changes, batch, unknown, written)
 
-    async def _unknown(self, block_ids: set[UUID]) -> set[UUID]:
+    async def _unknown(self, block_ids: Set[str]) -> set[str]:
         """Those that are no block orders: neither opened here, nor placed in orders."""
-        missing = block_ids - self._known
+        missing = set(block_ids - self._known)
         if missing:
             missing -= await self._found(DOMAIN, "open_blocks", missing)
         for look in range(_LOOKS):
@@ -133,68 +134,70 @@ class ExecutionCapture:
         self._known |= block_ids - missing
         return missing
 
-    async def _found(self, domain: DomainName, question: str, block_ids: Collection[UUID]) -> set[UUID]:
+    async def _found(self, domain: DomainName, question: str, block_ids: Collection[str]) -> set[str]:
         async with self._databases.connection(domain) as connection:
             rows = await (await connection.execute(SQL[question], {"ids": words(block_ids)})).fetchall()
-        return {block_id for (block_id,) in rows}
+        return {str(block_id) for (block_id,) in rows}
 
-    async def _write(self, connection: Connection, fresh: Mapping[Key, ExecutionChange]) -> _Written:
-        """Persist executions (by key, in its order), and apply what is due of their block orders."""
-        by_block = {
-            block: list(own) for block, own in groupby(fresh.values(), lambda each: each.execution.block_order_id)
-        }
-        last = {block: own[-1].execution.seq for block, own in by_block.items()}
+    async def _write(self, connection: Connection, fresh: Batch) -> _Written:
+        """Persist executions, and apply what is due of their block orders. Both are in order."""
+        changes = [change for own in fresh.values() for change in own.values()]
+        last = {key: max(own) for key, own in fresh.items()}
         async with connection.pipeline():
-            locked = await connection.execute(SQL["lock_blocks"], {"ids": words(by_block)})
-            rows = rows_of([(each.execution_id, each.execution) for each in fresh.values()])
+            locked = await connection.execute(SQL["lock_blocks"], {"ids": words(fresh)})
+            rows = rows_of([(change.execution_id, change.execution) for change in changes])
             added = await connection.execute(SQL["persist"], rows)
             followed = await connection.execute(SQL["with_later"], keys_of(last.items()))
         blocks = read_blocks(await locked.fetchall())
         before: dict[Key, Stored] = {}
-        if added.rowcount < len(fresh):
-            before = await stored(connection, fresh.keys() - set(await added.fetchall()))
+        if added.rowcount < len(changes):
+            before = await stored(connection, set(map(_key, changes)) - set(await added.fetchall()))
         # Of these the batch does not hold all that is due.
         elsewhere = {block_id for (block_id,) in await followed.fetchall()} | {block_id for block_id, _ in before}
-        due = [block for block_id, block in blocks.items() if last[block_id] > block.applied_seq]
-        at_hand = _at_hand([block for block in due if block.block_order_id not in elsewhere], by_block)
+        due = [block for block in blocks.values() if last[str(block.block_order_id)] > block.applied_seq]
+        at_hand = _at_hand([block for block in due if block.block_order_id not in elsewhere], fresh)
         effects = await apply_pending(connection, due, self._settings, at_hand)
         await self._publisher.publish(DOMAIN, effects.events, connection)
-        return _Written(before, effects.rejected)
+        faults = {_key(change): reason for change in changes if (reason := fault(change.execution)) is not None}
+        return _Written(before, effects.rejected | faults)
 
 
-def _at_hand(
-    blocks: Sequence[Block], changes: Mapping[UUID, Sequence[ExecutionChange]]
-) -> dict[UUID, Sequence[Execution]]:
+def _at_hand(blocks: Sequence[Block], fresh: Batch) -> dict[UUID, list[Execution]]:
     """The executions of block orders that have come without a gap: nothing has to be read."""
-    found: dict[UUID, Sequence[Execution]] = {}
+    found: dict[UUID, list[Execution]] = {}
     for block in blocks:
-        executions = [change.execution for change in changes[block.block_order_id]]
+        executions = [change.execution for change in fresh[str(block.block_order_id)].values()]
         if len(contiguous(block.applied_seq, executions)) == len(executions):
             found[block.block_order_id] = executions
     return found
 
 
-def _obstacle(
-    change: ExecutionChange, first: Mapping[Key, ExecutionChange], unknown: Collection[UUID], written: _Written
-) -> tuple[str, str] | None:
-    """Why an execution is a dead letter: reason and detail."""
-    execution, key = change.execution, _key(change)
-    name = f"execution {execution.seq} of block order {execution.block_order_id}"
-    if execution.block_order_id in unknown:
-        return "unknown_order", f"there is no block order {execution.block_order_id}"
-    reason = fault(execution)
-    if reason is None:
-        before = written.before.get(key)
-        stands = before.execution if before is not None else first[key].execution
-        if stands != execution:
-            return "execution_conflict", f"{name} came before with another content"
-        reason = written.rejected.get(key) or (before.rejected if before is not None else None)
-    return (reason, f"{name} has no effect") if reason is not None else None
+def _outcome(changes: Sequence[Change], batch: Batch, unknown: Set[str], written: _Written) -> Outcome:
+    rejected, stale = [], []
+    for change in map(_own, changes):
+        key, first = _key(change), batch[change.key][change.execution.seq]
+        if change.key in unknown:
+            rejected.append(Rejection(change, "unknown_order", f"there is no block order {change.key}"))
+        elif (reason := _reason(change.execution, first.execution, written)) is not None:
+            rejected.append(Rejection(change, reason, f"execution {key[1]} of block order {change.key}"))
+        elif key in written.before or change is not first:
+            stale.append(change)
+    return Outcome(rejected, stale=stale)
 
 
-def _key(change: Change) -> Key:
-    execution = _own(change).execution
-    return execution.block_order_id, execution.seq
+def _reason(execution: Execution, first: Execution, written: _Written) -> str | None:
+    """Why an execution is a dead letter, if it is; `first` has its number in the batch."""
+    key = execution.block_order_id, execution.seq
+    before = written.before.get(key)
+    if (reason := fault(execution)) is not None:
+        return reason
+    if execution != (before.execution if before is not None else first):
+        return "execution_conflict"
+    return written.rejected.get(key) or (before.rejected if before is not None else None)
+
+
+def _key(change: ExecutionChange) -> Key:
+    return change.execution.block_order_id, change.execution.seq
 
 
 def _own(change: Change) -> ExecutionChange:

@@ -94,12 +94,12 @@ SELECT *
 -- Block orders whose next execution is missing although a later one is there, or that hear nothing of the market.
 SELECT b.block_order_id, b.applied_seq
   FROM allocations.block_order b
- WHERE (b.updated_at < now() - make_interval(secs => %(gap)s) AND b.updated_at > now() - interval '1 day'
+ WHERE (b.updated_at < now() - %(gap)s::float8 * interval '1 second' AND b.updated_at > now() - interval '1 day'
         AND EXISTS (SELECT 1
                       FROM allocations.execution e
                      WHERE e.block_order_id = b.block_order_id AND e.seq > b.applied_seq
-                       AND e.captured_at < now() - make_interval(secs => %(gap)s)))
-    OR (NOT b.is_done AND b.updated_at < now() - make_interval(secs => %(silence)s))
+                       AND e.captured_at < now() - %(gap)s::float8 * interval '1 second'))
+    OR (NOT b.is_done AND b.updated_at < now() - %(silence)s::float8 * interval '1 second')
  ORDER BY b.block_order_id;
 
 -- name: executed

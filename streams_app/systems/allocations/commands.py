@@ -24,6 +24,7 @@ from streams_app.databases import Databases
 from streams_app.delivery.events import EventPublisher
 from streams_app.errors import StartError
 from streams_app.settings import Settings
+from streams_app.systems.allocations.break_commands import BREAK_COMMANDS
 from streams_app.systems.allocations.group_commands import groups_group
 from streams_app.systems.allocations.groups import EVERYBODY
 from streams_app.systems.allocations.load_commands import load_command
@@ -137,5 +138,5 @@ async def _wait(databases: Databases, rebalance_id: UUID) -> Progress:
                 continue
 
 
-allocations_group.add_command(load_command)
-allocations_group.add_command(groups_group)
+for _command in (load_command, groups_group, *BREAK_COMMANDS):
+    allocations_group.add_command(_command)

@@ -45,22 +45,22 @@ def read_execution(record: RecordLike) -> ExecutionChange | None:
     except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise Rejected("bad_execution", f"{type(error).__name__}: {error}"[:200]) from None
     return ExecutionChange(
-        topic=change.topic,
-        partition=change.partition,
-        offset=change.offset,
-        key=change.key,
+        change.topic,
+        change.partition,
+        change.offset,
+        change.key,
         # What a feed reads anew has one position in the log: the database knows executions by their numbers.
-        version=None,
-        op=Op.INSERT,
-        before=None,
-        after=None,
-        headers=change.headers,
-        source_time=change.source_time,
-        table=None,
-        region=None,
-        key_parts=(),
-        execution_id=execution_id,
-        execution=execution,
+        None,
+        Op.INSERT,
+        None,
+        None,
+        change.headers,
+        change.source_time,
+        None,
+        None,
+        (),
+        execution_id,
+        execution,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -108,13 +108,11 @@ class Filler:
         return parts
 
     async def _write(self, connection: Connection, made: Sequence[tuple[Part, Fills]]) -> None:
-        async with connection.cursor() as cursor, cursor.copy(SQL["add_fills"]) as copy:
-            for part, (snapshot_no, fills) in made:
-                place = f"{part.block_order_id}\t{part.part_no}\t{snapshot_no}"
-                rows = (f"{place}\t{account}\t{share.quantity}\t{share.amount}\n" for account, share in fills.items())
-                await copy.write("".join(rows))
         done = [(part.block_order_id, part.part_no) for part, _ in made]
         async with connection.pipeline():
+            for (block_id, part_no), (_, (snapshot_no, fills)) in zip(done, made, strict=True):
+                place = {"id": block_id, "part": part_no, "snapshot": snapshot_no}
+                await connection.execute(SQL["add_fills"], {**place, **_columns(fills)})
             await connection.execute(SQL["add_to_allocations"], _totals(made))
             await connection.execute(
                 SQL["filled"], {**_keys(done), "snapshots": numbers(number for _, (number, _) in made)}
@@ -124,6 +122,14 @@ class Filler:
 def _keys(keys: Iterable[PartKey]) -> dict[str, Any]:
     pairs = list(keys)
     return {"ids": words(block_id for block_id, _ in pairs), "parts": numbers(part_no for _, part_no in pairs)}
+
+
+def _columns(fills: Mapping[int, Share]) -> dict[str, Any]:
+    return {
+        "accounts": numbers(fills),
+        "quantities": numbers(share.quantity for share in fills.values()),
+        "amounts": words(share.amount for share in fills.values()),
+    }
 
 
 def _totals(made: Sequence[tuple[Part, Fills]]) -> dict[str, Any]:

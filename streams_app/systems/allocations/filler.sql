@@ -21,7 +21,10 @@ SELECT a.block_order_id, a.part_no, a.account_id, a.ordered, a.filled
  ORDER BY a.block_order_id, a.part_no, a.account_id;
 
 -- name: add_fills
-COPY allocations.fill (block_order_id, part_no, snapshot_no, account_id, quantity, amount) FROM STDIN;
+-- Of one part and one snapshot.
+INSERT INTO allocations.fill (block_order_id, part_no, snapshot_no, account_id, quantity, amount)
+SELECT %(id)s, %(part)s, %(snapshot)s, k.account_id, k.quantity, k.amount
+  FROM unnest(%(accounts)s::int8[], %(quantities)s::int8[], %(amounts)s::numeric[]) AS k (account_id, quantity, amount);
 
 -- name: add_to_allocations
 UPDATE allocations.allocation a

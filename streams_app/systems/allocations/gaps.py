@@ -15,10 +15,9 @@ from streams_app.systems.allocations.applying import (
     SQL,
     apply_pending,
     keys_of,
-    read_blocks,
+    lock_blocks,
     read_execution_row,
     rows_of,
-    words,
 )
 
 # Block orders and executions of one transaction.
@@ -57,11 +56,9 @@ async def _fill(
     executions = rows_of([(row[0], read_execution_row(row[1:])) for row in rows])
 
     async def write(connection: Connection) -> int:
-        async with connection.pipeline():
-            locked = await connection.execute(SQL["lock_blocks"], {"ids": words(applied)})
-            added = await connection.execute(SQL["persist"], executions)
-        blocks = read_blocks(await locked.fetchall())
-        effects = await apply_pending(connection, list(blocks.values()), settings, {})
+        blocks = await lock_blocks(connection, applied)
+        added = await connection.execute(SQL["persist"], executions)
+        effects = await apply_pending(connection, blocks.values(), settings, {})
         await publisher.publish("allocations", effects.events, connection)
         return added.rowcount
 

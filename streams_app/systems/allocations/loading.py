@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
 from streams_app.databases import Databases, Statements
+from streams_app.databases.arrays import numbers, texts
 from streams_app.databases.connecting import Connection, connect_arguments
 from streams_app.databases.domains import domain_names, place_of
 from streams_app.databases.transactions import in_transaction
 from streams_app.errors import StartError
 from streams_app.settings import Settings
-from streams_app.systems.allocations.generate.accounts import Accounts, Holder, Scale, models, weight
+from streams_app.systems.allocations.generate.accounts import Accounts, Holder, Model, Scale, models
 from streams_app.systems.allocations.generate.securities import (
     DailyPrice,
     business_days,
@@ -63,21 +64,16 @@ async def load(databases: Databases, scale: Scale, on_progress: Callable[[int, i
     listed = securities(scale.securities, scale.seed)
     days = business_days(scale.until or datetime.now(UTC).date() - timedelta(days=1), scale.days)
     # First of all: whoever is ended after this is told to say --reset.
-    await _copy(databases, "reference", {"copy_securities": map(_security_line, listed)})
+    await _add_securities(databases, listed)
     last: list[DailyPrice] = []
     for last in daily_prices(listed, days, scale.seed):
-        await _copy(databases, "market", {"copy_prices": map(_price_line, last)})
-    await _load_models(databases, scale)
+        await _add_prices(databases, last)
+    await _add_models(databases, models(scale))
     accounts = Accounts(scale, listed, {price.security_id: price.close for price in last})
     positions, step = 0, max(_CHUNK // scale.positions, 1)
     for first in range(1, scale.accounts + 1, step):
         chunk = [accounts.account(number) for number in range(first, min(first + step, scale.accounts + 1))]
-        await _copy(
-            databases,
-            "holdings",
-            {"copy_accounts": map(_account_line, chunk), "copy_positions": map(_position_lines, chunk)},
-        )
-        positions += sum(len(holder.positions) for holder in chunk)
+        positions += await _add_accounts(databases, chunk)
         on_progress(len(chunk), scale.accounts)
     return Loaded(len(listed), len(days) * len(listed), scale.accounts, positions, days[-1])
 
@@ -103,44 +99,66 @@ async def _refuse_data(databases: Databases) -> None:
         raise StartError("the domains hold data: add --reset to empty them first, or leave them as they are")
 
 
-async def _load_models(databases: Databases, scale: Scale) -> None:
-    made = models(scale)
-    targets = (f"{m.model_id}\t{key}\t{weight(value)}\n" for m in made for key, value in m.weights.items())
-    names = (f"{m.model_id}\t{m.name}\n" for m in made)
-    await _copy(databases, "holdings", {"copy_models": names, "copy_targets": targets})
+async def _add_securities(databases: Databases, listed: Sequence[Security]) -> None:
+    arguments = {
+        "ids": [security.security_id for security in listed],
+        "symbols": [security.symbol for security in listed],
+        "names": [company(security) for security in listed],
+        "sectors": [security.sector for security in listed],
+        "lots": [security.lot_size for security in listed],
+    }
+    await _add(databases, "reference", {"add_securities": arguments})
+
+
+async def _add_prices(databases: Databases, prices: Sequence[DailyPrice]) -> None:
+    arguments = {
+        "day": prices[0].trading_day,
+        "ids": [price.security_id for price in prices],
+        "opens": [price.open for price in prices],
+        "highs": [price.high for price in prices],
+        "lows": [price.low for price in prices],
+        "closes": [price.close for price in prices],
+        "volumes": [price.volume for price in prices],
+    }
+    await _add(databases, "market", {"add_prices": arguments})
+
+
+async def _add_models(databases: Databases, made: Sequence[Model]) -> None:
+    names = {"ids": [model.model_id for model in made], "names": [model.name for model in made]}
+    targets = {
+        "models": [model.model_id for model in made for _ in model.weights],
+        "securities": [security_id for model in made for security_id in model.weights],
+        "weights": [weight for model in made for weight in model.weights.values()],
+    }
+    await _add(databases, "holdings", {"add_models": names, "add_targets": targets})
     await in_transaction(databases, "holdings", add_everybody)
 
 
-async def _copy(databases: Databases, domain: str, lines: Mapping[str, Iterable[str]]) -> None:
-    """Write rows, by the statement that takes them, in one transaction."""
-    texts = {name: "".join(rows) for name, rows in lines.items()}
+async def _add_accounts(databases: Databases, chunk: Sequence[Holder]) -> int:
+    """Write accounts with their positions; returns how many positions."""
+    accounts = {
+        "buckets": numbers(holder.bucket for holder in chunk),
+        "ids": numbers(holder.account_id for holder in chunk),
+        "segments": texts([holder.segment for holder in chunk]),
+        "risks": numbers(holder.risk for holder in chunk),
+        "models": numbers(holder.model_id for holder in chunk),
+        "cash": numbers(holder.cash for holder in chunk),
+    }
+    positions = {
+        "buckets": numbers(holder.bucket for holder in chunk for _ in holder.positions),
+        "accounts": numbers(holder.account_id for holder in chunk for _ in holder.positions),
+        "securities": numbers(key for holder in chunk for key, _ in holder.positions),
+        "quantities": numbers(quantity for holder in chunk for _, quantity in holder.positions),
+    }
+    await _add(databases, "holdings", {"add_accounts": accounts, "add_positions": positions})
+    return sum(len(holder.positions) for holder in chunk)
+
+
+async def _add(databases: Databases, domain: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write rows, arguments by the statement that takes them, in one transaction."""
 
     async def write(connection: Connection) -> None:
-        for name, text in texts.items():
-            async with connection.cursor() as cursor, cursor.copy(SQL[name]) as copy:
-                await copy.write(text)
+        for name, arguments in rows.items():
+            await connection.execute(SQL[name], arguments)
 
     await in_transaction(databases, domain, write)
-
-
-def _security_line(security: Security) -> str:
-    return f"{security.security_id}\t{security.symbol}\t{company(security)}\t{security.sector}\t{security.lot_size}\n"
-
-
-def _price_line(price: DailyPrice) -> str:
-    money = "\t".join(_money(cents) for cents in (price.open, price.high, price.low, price.close))
-    return f"{price.trading_day}\t{price.security_id}\t{money}\t{price.volume}\n"
-
-
-def _account_line(holder: Holder) -> str:
-    cash = _money(holder.cash)
-    return f"{holder.bucket}\t{holder.account_id}\t{holder.segment}\t{holder.risk}\t{holder.model_id}\t{cash}\t{cash}\n"
-
-
-def _position_lines(holder: Holder) -> str:
-    account = f"{holder.bucket}\t{holder.account_id}"
-    return "".join([f"{account}\t{key}\t{quantity}\t{quantity}\n" for key, quantity in holder.positions])
-
-
-def _money(cents: int) -> str:
-    return f"{cents // 100}.{cents % 100:02d}"

@@ -2,23 +2,39 @@
 -- Whether a domain holds data.
 SELECT EXISTS (SELECT 1 FROM reference.security);
 
--- name: copy_securities
-COPY reference.security (security_id, symbol, name, sector, lot_size) FROM STDIN;
+-- name: add_securities
+INSERT INTO reference.security (security_id, symbol, name, sector, lot_size)
+SELECT id, symbol, name, sector, lot_size
+  FROM unnest(%(ids)s::int4[], %(symbols)s::text[], %(names)s::text[], %(sectors)s::text[], %(lots)s::int4[])
+       AS k (id, symbol, name, sector, lot_size);
 
--- name: copy_prices
-COPY market.daily_price (trading_day, security_id, open_price, high_price, low_price, close_price, volume) FROM STDIN;
+-- name: add_prices
+-- Of one day, in cents.
+INSERT INTO market.daily_price (trading_day, security_id, open_price, high_price, low_price, close_price, volume)
+SELECT %(day)s, id, open / 100.0, high / 100.0, low / 100.0, close / 100.0, volume
+  FROM unnest(%(ids)s::int4[], %(opens)s::int8[], %(highs)s::int8[], %(lows)s::int8[], %(closes)s::int8[],
+              %(volumes)s::int8[]) AS k (id, open, high, low, close, volume);
 
--- name: copy_models
-COPY holdings.model (model_id, name) FROM STDIN;
+-- name: add_models
+INSERT INTO holdings.model (model_id, name)
+SELECT id, name FROM unnest(%(ids)s::int4[], %(names)s::text[]) AS k (id, name);
 
--- name: copy_targets
-COPY holdings.model_target (model_id, security_id, weight) FROM STDIN;
+-- name: add_targets
+INSERT INTO holdings.model_target (model_id, security_id, weight)
+SELECT model, security, millionths / 1000000.0
+  FROM unnest(%(models)s::int4[], %(securities)s::int4[], %(weights)s::int4[]) AS k (model, security, millionths);
 
--- name: copy_accounts
-COPY holdings.account (bucket, account_id, segment, risk, model_id, cash, opening_cash) FROM STDIN;
+-- name: add_accounts
+INSERT INTO holdings.account (bucket, account_id, segment, risk, model_id, cash, opening_cash)
+SELECT bucket, id, segment, risk, model, cents / 100.0, cents / 100.0
+  FROM unnest(%(buckets)s::int2[], %(ids)s::int8[], %(segments)s::text[], %(risks)s::int2[], %(models)s::int4[],
+              %(cash)s::int8[]) AS k (bucket, id, segment, risk, model, cents);
 
--- name: copy_positions
-COPY holdings.position (bucket, account_id, security_id, quantity, opening) FROM STDIN;
+-- name: add_positions
+INSERT INTO holdings.position (bucket, account_id, security_id, quantity, opening)
+SELECT bucket, account, security, quantity, quantity
+  FROM unnest(%(buckets)s::int2[], %(accounts)s::int8[], %(securities)s::int4[], %(quantities)s::int8[])
+       AS k (bucket, account, security, quantity);
 
 -- name: lock_timeout
 -- Who works there meanwhile holds its locks only for moments.

@@ -13,8 +13,7 @@ from streams_app.databases import Databases, Statements
 from streams_app.databases.arrays import numbers
 from streams_app.databases.connecting import Connection
 from streams_app.delivery.events import Event
-from streams_app.systems.allocations.applying import SQL as CAPTURE
-from streams_app.systems.allocations.applying import apply_pending, read_blocks, words
+from streams_app.systems.allocations.applying import apply_pending, lock_blocks
 from streams_app.systems.allocations.messages import OPENINGS, Payload
 
 SQL = Statements(Path(__file__).with_name("opener.sql"))
@@ -40,16 +39,11 @@ class Opener:
         Raises ValueError when customer orders are not what a block order says, and what `Step.work` raises.
         """
         wanted = {UUID(data["block_order_id"]): data for data in payloads}
-        rows = await (await connection.execute(CAPTURE["open_blocks"], {"ids": words(wanted)})).fetchall()
-        new = sorted(wanted.keys() - {block_id for (block_id,) in rows})
+        new = sorted(wanted.keys() - await lock_blocks(connection, wanted))
         for block_id in new:
             await self._open(connection, block_id, wanted[block_id])
-        if not new:
-            return []
-        locked = await connection.execute(CAPTURE["lock_blocks"], {"ids": words(new)})
-        blocks = read_blocks(await locked.fetchall())
-        effects = await apply_pending(connection, list(blocks.values()), self._settings, {})
-        return effects.events
+        blocks = await lock_blocks(connection, new)
+        return (await apply_pending(connection, blocks.values(), self._settings, {})).events
 
     async def _open(self, connection: Connection, block_id: UUID, data: Payload) -> None:
         parts = list(_parts(await self._customer_orders(block_id), self._settings.part_orders))
@@ -61,12 +55,12 @@ class Opener:
         async with connection.pipeline():
             await connection.execute(SQL["add_block"], {**data, "parts": len(parts)})
             buckets = numbers(part[0][0] for part in parts)
-            arguments = {"parts": numbers(range(len(parts))), "buckets": buckets, "ordered": numbers(ordered)}
-            await connection.execute(SQL["add_parts"], {"id": block_id, **arguments})
-        async with connection.cursor() as cursor, cursor.copy(SQL["add_allocations"]) as copy:
+            columns = {"parts": numbers(range(len(parts))), "buckets": buckets, "ordered": numbers(ordered)}
+            await connection.execute(SQL["add_parts"], {"id": block_id, **columns})
             for part_no, part in enumerate(parts):
-                rows = (f"{block_id}\t{part_no}\t{account}\t{quantity}\n" for _, account, quantity in part)
-                await copy.write("".join(rows))
+                accounts, quantities = (numbers(order[column] for order in part) for column in (1, 2))
+                columns = {"accounts": accounts, "quantities": quantities}
+                await connection.execute(SQL["add_allocations"], {"id": block_id, "part": part_no, **columns})
 
     async def _customer_orders(self, block_id: UUID) -> list[CustomerOrder]:
         async with self._databases.connection("holdings") as connection:

@@ -17,4 +17,6 @@ SELECT %(id)s, k.part_no, k.bucket, k.ordered
   FROM unnest(%(parts)s::int4[], %(buckets)s::int2[], %(ordered)s::int8[]) AS k (part_no, bucket, ordered);
 
 -- name: add_allocations
-COPY allocations.allocation (block_order_id, part_no, account_id, ordered) FROM STDIN;
+INSERT INTO allocations.allocation (block_order_id, part_no, account_id, ordered)
+SELECT %(id)s, %(part)s, k.account_id, k.ordered
+  FROM unnest(%(accounts)s::int8[], %(quantities)s::int8[]) AS k (account_id, ordered);

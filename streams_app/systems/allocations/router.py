@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from streams_app.allocation_settings import AllocationSettings, DomainName, StepName
 from streams_app.databases import Statements
+from streams_app.databases.arrays import numbers, texts
 from streams_app.databases.connecting import Connection
 from streams_app.delivery.events import Event
 from streams_app.systems.allocations.criteria import Criteria, read_criteria
@@ -24,6 +25,7 @@ from streams_app.systems.allocations.rebalancing import adjustments
 SQL = Statements(Path(__file__).with_name("router.sql"))
 
 Targets: TypeAlias = dict[int, dict[int, Decimal]]
+Blocks: TypeAlias = Mapping[tuple[int, Side], Sequence[Adjustment]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,18 @@ class Router:
         }
         slices = [_slice(row) for row in await (await connection.execute(SQL["due"], where)).fetchall()]
         targets = await _targets(connection)
-        events, routed = [], []
+        events, counts = [], []
         for item in slices:
-            found = await self._route(connection, item, targets) if item.is_running else []
-            await _write(connection, item.rebalance_id, found)
-            routed.append((item.rebalance_id, item.slice_no, len(found)))
+            blocks = _by_block(await self._route(connection, item, targets)) if item.is_running else {}
+            counts.append(sum(map(len, blocks.values())))
             if item.is_running:
-                events.append(_event(item, found))
-        ids, numbers, orders = zip(*routed, strict=True) if routed else ((), (), ())
-        arguments = {"ids": list(ids), "numbers": list(numbers), "orders": list(orders)}
+                await _write(connection, item, blocks)
+                events.append(_event(item, blocks))
+        arguments = {
+            "ids": [item.rebalance_id for item in slices],
+            "numbers": [item.slice_no for item in slices],
+            "orders": counts,
+        }
         await connection.execute(SQL["routed"], arguments)
         return events
 
@@ -105,24 +110,34 @@ async def _targets(connection: Connection) -> Targets:
     return found
 
 
-def _event(item: _Slice, found: Sequence[Adjustment]) -> Event:
-    sums: dict[tuple[int, Side], tuple[int, int]] = {}
+def _by_block(found: Sequence[Adjustment]) -> dict[tuple[int, Side], list[Adjustment]]:
+    """What is to be traded, by what will be a block order."""
+    blocks: dict[tuple[int, Side], list[Adjustment]] = {}
     for each in found:
-        shares, accounts = sums.get((each.security_id, each.side), (0, 0))
-        sums[each.security_id, each.side] = shares + each.quantity, accounts + 1
-    quantities = [(*key, *of_key) for key, of_key in sorted(sums.items())]
+        blocks.setdefault((each.security_id, each.side), []).append(each)
+    return dict(sorted(blocks.items()))
+
+
+def _event(item: _Slice, blocks: Blocks) -> Event:
+    quantities = [(*key, sum(each.quantity for each in orders), len(orders)) for key, orders in blocks.items()]
     return slice_routed(item.rebalance_id, item.slice_no, item.slices, item.trading_day, quantities)
 
 
-async def _write(connection: Connection, rebalance_id: UUID, found: Sequence[Adjustment]) -> None:
+async def _write(connection: Connection, item: _Slice, blocks: Blocks) -> None:
     """Write customer orders, in the order of their keys."""
-    keys = {(each.security_id, each.side) for each in found}
-    blocks = {key: block_order_id(rebalance_id, *key) for key in keys}
-    lines: dict[UUID, list[str]] = {block: [] for block in sorted(blocks.values())}
-    for each in found:
-        block = blocks[each.security_id, each.side]
-        lines[block].append(
-            f"{block}\t{each.bucket}\t{each.account_id}\t{rebalance_id}\t{each.security_id}\t{each.side}\t{each.quantity}\n"
-        )
-    async with connection.cursor() as cursor, cursor.copy(SQL["copy_orders"]) as copy:
-        await copy.write("".join(line for of_block in lines.values() for line in of_block))
+    ordered = sorted((block_order_id(item.rebalance_id, *key), *key) for key in blocks)
+    orders = [
+        (place, each) for place, (_, security_id, side) in enumerate(ordered) for each in blocks[security_id, side]
+    ]
+    arguments = {
+        "rebalance_id": item.rebalance_id,
+        "bucket": item.accounts.bucket,
+        "numbers": numbers(range(len(ordered))),
+        "blocks": [block for block, _, _ in ordered],
+        "securities": numbers(security_id for _, security_id, _ in ordered),
+        "sides": texts([side for _, _, side in ordered]),
+        "places": numbers(place for place, _ in orders),
+        "accounts": numbers(each.account_id for _, each in orders),
+        "quantities": numbers(each.quantity for _, each in orders),
+    }
+    await connection.execute(SQL["add_orders"], arguments)

@@ -22,8 +22,13 @@ SELECT a.account_id, a.cash, a.model_id, p.securities, p.quantities
 -- name: targets
 SELECT model_id, security_id, weight FROM holdings.model_target ORDER BY model_id, security_id;
 
--- name: copy_orders
-COPY holdings.customer_order (block_order_id, bucket, account_id, rebalance_id, security_id, side, quantity) FROM STDIN;
+-- name: add_orders
+-- Customer orders of one bucket; each names its block order by its place among them.
+INSERT INTO holdings.customer_order (block_order_id, bucket, account_id, rebalance_id, security_id, side, quantity)
+SELECT b.block_order_id, %(bucket)s, k.account_id, %(rebalance_id)s, b.security_id, b.side, k.quantity
+  FROM unnest(%(places)s::int4[], %(accounts)s::int8[], %(quantities)s::int8[]) AS k (place, account_id, quantity)
+  JOIN unnest(%(numbers)s::int4[], %(blocks)s::uuid[], %(securities)s::int4[], %(sides)s::text[])
+       AS b (place, block_order_id, security_id, side) ON b.place = k.place;
 
 -- name: routed
 UPDATE holdings.slice s

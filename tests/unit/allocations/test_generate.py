@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import statistics
 from datetime import date
-from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from streams_app.systems.allocations.generate.accounts import SEGMENTS, WHOLE, Accounts, Holder, Scale, models, weight
+from streams_app.systems.allocations.generate.accounts import SEGMENTS, WHOLE, Accounts, Holder, Scale, models
 from streams_app.systems.allocations.generate.securities import (
     SECTORS,
     business_days,
@@ -64,11 +63,11 @@ def test_the_weights_of_a_model_sum_to_exactly_one(hot: float) -> None:
     made = models(scale)
     assert [model.model_id for model in made] == list(range(1, 11))
     for model in made:
-        assert sum(map(weight, model.weights.values())) == 1
+        assert sum(model.weights.values()) == WHOLE
         assert min(model.weights.values()) > 0
         assert len(model.weights) == 30
         assert set(model.weights) <= set(range(1, 101))
-        assert not hot or weight(model.weights[1]) == Decimal("0.3")
+        assert not hot or model.weights[1] == 300_000
     assert len({tuple(model.weights) for model in made}) == 10
 
 
@@ -124,7 +123,12 @@ def test_with_skew_a_few_accounts_hold_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"), [({"positions": 300}, "positions 300: expected 1 to 200"), ({"hot": 1.0}, "hot 1")]
+    ("wrong", "words"),
+    [
+        ({"positions": 300}, "positions 300: expected 1 to 200"),
+        ({"hot": 1.0}, "hot 1: expected a share"),
+        ({"hot": 0.1, "positions": 1}, "2 positions or more"),
+    ],
 )
 def test_a_scale_that_does_not_go_together_is_refused(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):

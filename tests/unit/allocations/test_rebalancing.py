@@ -57,6 +57,11 @@ def test_buys_that_have_drifted_least_are_cut_so_that_cash_is_kept() -> None:
     assert found == {1: (Side.SELL, 40), 2: (Side.BUY, 40)}
 
 
+def test_targets_are_shares_of_what_does_not_stay_cash() -> None:
+    found = trades(portfolio(100, {}, {1: "0.5", 2: "0.5"}), {1: quote(1), 2: quote(1)}, kept=Decimal("0.1"))
+    assert found == {1: (Side.BUY, 45), 2: (Side.BUY, 45)}
+
+
 def test_nothing_is_bought_without_cash() -> None:
     assert trades(portfolio(-10, {1: 20}, {2: "1"}), {1: quote(1, 100), 2: quote(1)}) == {}
 

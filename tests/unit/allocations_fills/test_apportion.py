@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +50,7 @@ def test_what_is_taken_back_is_divided_as_what_is_given(total: int, weights: lis
     assert apportion(-total, weights) == [-share for share in apportion(total, weights)]
 
 
+@hypothesis.settings(deadline=None)
 @given(WEIGHTS, AMOUNTS, st.booleans(), st.data())
 def test_money_follows_the_shares_exactly(
     weights: list[int], amount: Decimal, is_reversal: bool, data: st.DataObject

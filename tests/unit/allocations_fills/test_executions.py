@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,6 +167,7 @@ def courses(draw: st.DrawFn) -> list[Execution]:
     return [*made, execution(len(made) + 1, "DONE")]
 
 
+@hypothesis.settings(deadline=None)
 @given(courses(), st.data())
 def test_whatever_the_batches_the_end_is_the_same_and_exact(course: list[Execution], data: st.DataObject) -> None:
     whole, split = Book(), Book()
@@ -192,6 +194,7 @@ def test_whatever_the_batches_the_end_is_the_same_and_exact(course: list[Executi
     assert (split.ended, split.rejected) == (whole.ended, whole.rejected)
 
 
+@hypothesis.settings(deadline=None)
 @given(courses(), st.data())
 def test_accounts_never_have_more_than_was_ordered(course: list[Execution], data: st.DataObject) -> None:
     book, have = Book(ordered=data.draw(st.integers(1, 120))), 0

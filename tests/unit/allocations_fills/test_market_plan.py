@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from uuid import UUID
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ def applied(made: list[Piece], ordered: int) -> tuple[Block, list[tuple[int, str
     return found.block, found.rejected
 
 
+@hypothesis.settings(deadline=None)
 @given(st.uuids(), st.integers(1, 50_000), st.integers(1, 10**7), RATES, RATES, RATES)
 def test_no_piece_is_refused_and_the_last_is_done(
     name: UUID, quantity: int, cents: int, bust_rate: float, correct_rate: float, unfilled_rate: float

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from random import Random
 from typing import Final
 
+from streams_app.systems.allocations.apportion import apportion
 from streams_app.systems.allocations.model import Security
 
 SEGMENTS: Final = ("retail", "private", "institutional")
@@ -48,8 +47,8 @@ class Scale:
     def __post_init__(self) -> None:
         if not 0 < self.positions <= self.securities:
             raise ValueError(f"positions {self.positions}: expected 1 to {self.securities}, as many as securities")
-        if not 0 <= self.hot < 1 or self.skew < 0:
-            raise ValueError(f"hot {self.hot:g}, skew {self.skew:g}: expected 0 <= hot < 1, and skew not below 0")
+        if not 0 <= self.hot < 1 or (self.hot and self.positions == 1):
+            raise ValueError(f"hot {self.hot:g}: expected a share from 0 to 1, 1 not included, and 2 positions or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +81,18 @@ def models(scale: Scale) -> list[Model]:
 def _model(scale: Scale, model_id: int) -> Model:
     rng = Random(f"{scale.seed}:model:{model_id}")  # noqa: S311 (repeatable on purpose)
     listed = range(1, scale.securities + 1)
-    if not scale.hot or scale.positions == 1:
-        chosen = rng.sample(listed, scale.positions)
-        weights = _whole([rng.lognormvariate(0, 0.6) for _ in chosen], WHOLE)
-    else:
+    if scale.hot:
         hot = round(scale.hot * WHOLE)
         chosen = [1, *rng.sample(listed[1:], scale.positions - 1)]
-        weights = [hot, *_whole([rng.lognormvariate(0, 0.6) for _ in chosen[1:]], WHOLE - hot)]
+        weights = [hot, *_weights(rng, scale.positions - 1, WHOLE - hot)]
+    else:
+        chosen = rng.sample(listed, scale.positions)
+        weights = _weights(rng, scale.positions, WHOLE)
     return Model(model_id, f"model-{model_id:02d}", dict(zip(chosen, weights, strict=True)))
 
 
-def _whole(shares: Sequence[float], total: int) -> list[int]:
-    """`total` by shares, in whole numbers: what rounding down leaves goes to the largest remainders."""
-    exact = [share * total / sum(shares) for share in shares]
-    found = [math.floor(value) for value in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda i: found[i] - exact[i])
-    for i in by_remainder[: total - sum(found)]:
-        found[i] += 1
-    return found
+def _weights(rng: Random, count: int, total: int) -> list[int]:
+    return apportion(total, [round(WHOLE * rng.lognormvariate(0, 0.6)) for _ in range(count)])
 
 
 class Accounts:
@@ -131,8 +124,3 @@ class Accounts:
             if lots > 0:
                 positions.append((security_id, lots * lot))
         return Holder(account_id, account_id % scale.buckets, segment, risk, model + 1, round(value * cash), positions)
-
-
-def weight(millionths: int) -> Decimal:
-    """A weight as a share of 1."""
-    return Decimal(millionths).scaleb(-6)

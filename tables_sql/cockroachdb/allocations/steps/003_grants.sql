@@ -14,6 +14,3 @@ GRANT USAGE ON SEQUENCE event_production_log_id_seq, event_consumption_log_id_se
 
 -- The other way to the topics needs the log of what is published, and nothing else.
 GRANT SELECT, CHANGEFEED ON TABLE event_production_log TO streams_replication;
-
--- What a worker checks before it starts.
-GRANT SELECT ON schema_migration TO streams_steps, streams_readonly;
