@@ -15,10 +15,12 @@ from streams_app.systems.allocations.simulation import Simulation
 
 # The market fills as fast as it can: what is measured is everybody else.
 MARKET = {"allocations": {"market": {"interval": 0.0}}}
+LARGER = {"allocations": {**MARKET["allocations"], "units": {"opener": 50, "filler": 200, "booker": 200}}}
 WAYS = (
     Way(name="one batch", how="one_batch", settings=MARKET),
     *(Way(name=f"in process, {n} at a time", how="in_process", concurrency=n, settings=MARKET) for n in (1, 4, 8)),
     Way(name="Kafka, two workers", how="kafka", workers=2, settings=MARKET),
+    Way(name="Kafka, larger units", how="kafka", workers=2, settings=LARGER),
 )
 WORKERS = WAYS[-1:]
 
