@@ -25,7 +25,7 @@ FUNCTIONS = {
     # Of the trace store.
     *("abs", "nullif", "percentile_cont", "pg_column_size", "unique_rowid"),
     # Of allocations.
-    *("array_agg", "cardinality", "clock_timestamp"),
+    *("array_agg", "bool_and", "current_database", "cardinality", "clock_timestamp"),
     *("gen_random_uuid", "generate_series", "greatest", "jsonb_agg", "jsonb_array_elements_text"),
     *("jsonb_build_array", "jsonb_build_object", "jsonb_typeof", "lag", "left", "length", "lower", "lpad", "max"),
     *("md5", "min", "mod", "now", "row_number", "string_to_array", "sum", "to_jsonb", "unnest", "upper", "version"),
