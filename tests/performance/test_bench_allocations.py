@@ -81,7 +81,7 @@ def test_every_table_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     hows = {way.name: way.how for way in WAYS}
     results = Results(1, 10, 0.5, hows, cycles, captured=[70.0], limits=[100.0], grown=grown)
     shown = {title: (columns, rows) for title, columns, rows in tables(results)}
-    assert len(shown) == 3
+    assert len(shown) == 4
     for columns, rows in shown.values():
         assert rows
         assert all(len(row) == len(columns) for row in rows)
