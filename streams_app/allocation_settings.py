@@ -106,10 +106,10 @@ UNITS: dict[StepName, int] = {
     "blocker": 50,
     "oms": 200,
     "market": 200,
-    "opener": 10,
+    "opener": 20,
     "capture": 2000,
-    "filler": 20,
-    "booker": 20,
+    "filler": 60,
+    "booker": 60,
     "closer": 200,
     "reconciler": 200,
 }

@@ -15,6 +15,7 @@ from streams_app.background import announce_to_prometheus, repeating, watchdog
 from streams_app.commands import dead_letters, replay
 from streams_app.commands.relay import relay_command
 from streams_app.commands.schema import all_topics, migrate_command, schema_files, topics_command
+from streams_app.commands.simulating import OUTSIDE
 from streams_app.commands.trading import TRADING_COMMANDS
 from streams_app.commands.verify import verify_command
 from streams_app.databases import Databases
@@ -32,6 +33,7 @@ from streams_app.observability.logs import logging_config
 from streams_app.observability.pages import Observer, add_pages
 from streams_app.settings import Settings
 from streams_app.systems.allocations import commands as allocations_commands
+from streams_app.systems.allocations import simulate_commands
 from streams_app.systems.allocations.commands import allocations_group
 from streams_app.systems.requests import commands as requests_commands
 from streams_app.systems.requests.agents import TOPICS, RequestsHandler
@@ -151,6 +153,9 @@ def add_commands() -> None:
     load_commands.topic_sink = partial(record_sink, TRACE_TOPICS)
     generate_commands.topic_sink = partial(record_sink, SIGNAL_TOPICS)
     allocations_commands.publisher_factory = partial(TrackedPublisher, SERVICE)
+    simulate_commands.outside = OUTSIDE
+    for command in simulate_commands.COMMANDS:
+        allocations_group.add_command(command)
     tracking_commands.tracking_group.add_command(relay_command)
     for command in TRADING_COMMANDS:
         trading_group.add_command(command)
