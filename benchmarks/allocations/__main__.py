@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from benchmarks.allocations.capture import limit, sustained
-from benchmarks.allocations.cycles import WAYS, WORKERS, cycles
+from benchmarks.allocations.cycles import PACED, WAYS, WORKERS, cycles
 from benchmarks.allocations.report import Results, show, write_page
 from benchmarks.terminal import end_like_ctrl_c, progress
 from deploy.local import Stack
@@ -70,7 +70,7 @@ def main(
 
 
 def _runs(chosen: Collection[str], rounds: int, sizes: Collection[int]) -> int:
-    runs = {"compare": rounds * len(WAYS), "capture": 2 * rounds, "scale": len(sizes)}
+    runs = {"compare": rounds * len((*WAYS, *PACED)), "capture": 2 * rounds, "scale": len(sizes)}
     return sum(runs[part] for part in chosen)
 
 
@@ -102,6 +102,7 @@ async def _parts(
     logs, last = stack.layout.root / "logs", list[Measured]()
     if "compare" in chosen:
         results.compared, last = await cycles(stack, accounts, WAYS, results.rounds, logs, note)
+        results.paced, _ = await cycles(stack, accounts, PACED, results.rounds, logs, note)
     if "scale" in chosen:
         for size in sorted(sizes):
             results.grown += (await cycles(stack, size, WORKERS, 1, logs, note))[0]

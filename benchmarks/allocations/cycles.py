@@ -15,12 +15,17 @@ from streams_app.systems.allocations.simulation import Simulation
 
 # The market fills as fast as it can: what is measured is everybody else.
 MARKET = {"allocations": {"market": {"interval": 0.0}}}
-LARGER = {"allocations": {**MARKET["allocations"], "units": {"opener": 50, "filler": 200, "booker": 200}}}
+# It takes its time, as markets do.
+SLOW = {"allocations": {"market": {"interval": 2.0}}}
 WAYS = (
     Way(name="one batch", how="one_batch", settings=MARKET),
     *(Way(name=f"in process, {n} at a time", how="in_process", concurrency=n, settings=MARKET) for n in (1, 4, 8)),
     Way(name="Kafka, two workers", how="kafka", workers=2, settings=MARKET),
-    Way(name="Kafka, larger units", how="kafka", workers=2, settings=LARGER),
+)
+PACED = (
+    Way(name="one batch, when the market has ended", how="one_batch", settings=SLOW),
+    Way(name="in process, 4 at a time", how="in_process", concurrency=4, settings=SLOW),
+    Way(name="Kafka, two workers", how="kafka", workers=2, settings=SLOW),
 )
 WORKERS = WAYS[-1:]
 
@@ -34,6 +39,7 @@ class Cycle:
     orders: int
     fills: int
     seconds: float
+    first: float
     p50: float
     p99: float
     waited: float
@@ -70,6 +76,7 @@ def _cycle(accounts: int, measured: Measured, memory: Memory) -> Cycle:
         measured.progress.orders,
         measured.fills,
         measured.seconds,
+        measured.first_fills,
         measured.latency(0.5),
         measured.latency(0.99),
         measured.waited,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.allocations.capture import limit, sustained
-from benchmarks.allocations.cycles import WAYS, WORKERS, Cycle
+from benchmarks.allocations.cycles import PACED, WAYS, WORKERS, Cycle
 from benchmarks.allocations.report import Results, show, tables
 from deploy.local import Stack
 from deploy.local.settings_files import VARIABLE
@@ -76,12 +76,13 @@ async def test_a_worker_captures_a_filled_topic(domain_settings: Settings, own: 
 
 
 def test_every_table_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    cycles = [Cycle(way.name, 100, 9, 20, 2.0, 0.1, 0.2, 0.0, 0, 0, 1, 1) for way in WAYS]
-    grown = [Cycle(WORKERS[0].name, size, 9, 20, size / 100, 0.1, 0.2, 0.0, 0, 0, 1, 1) for size in (100, 1000)]
+    cycles = [Cycle(way.name, 100, 9, 20, 2.0, 0.5, 0.1, 0.2, 0.0, 0, 0, 1, 1) for way in WAYS]
+    paced = [Cycle(way.name, 100, 9, 20, 2.0, 0.5, 0.1, 0.2, 0.0, 0, 0, 1, 1) for way in PACED]
+    grown = [Cycle(WORKERS[0].name, size, 9, 20, size / 100, 0.5, 0.1, 0.2, 0.0, 0, 0, 1, 1) for size in (100, 1000)]
     hows = {way.name: way.how for way in WAYS}
-    results = Results(1, 10, 0.5, hows, cycles, captured=[70.0], limits=[100.0], grown=grown)
+    results = Results(1, 10, 0.5, hows, cycles, paced, captured=[70.0], limits=[100.0], grown=grown)
     shown = {title: (columns, rows) for title, columns, rows in tables(results)}
-    assert len(shown) == 4
+    assert len(shown) == 5
     for columns, rows in shown.values():
         assert rows
         assert all(len(row) == len(columns) for row in rows)

@@ -69,6 +69,11 @@ class Measured:
         """Whether all has ended, something was done, and nothing is wrong with it."""
         return self.progress.complete and self.progress.filled > 0 and self.report.clean
 
+    @property
+    def first_fills(self) -> float:
+        """Seconds to the first part whose accounts had their fills."""
+        return next(span.began for span in self.spans if span.track.counts == "booked")
+
     def latency(self, fraction: float) -> float:
         """So many of the executions took no longer to their fills; NaN of none."""
         ordered = sorted(self.latencies)

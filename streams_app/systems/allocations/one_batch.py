@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,16 +43,20 @@ async def run_one_batch(settings: Settings, rebalance: Wanted) -> None:
         waiting[messages.SLICES] += begun.take()
         for topic in ORDER:
             if topic == messages.EXECUTIONS:
+                # The batch begins when the market has ended, however long that takes.
                 while pipeline.working:
                     waiting[topic] += await pipeline.round()
+                    await asyncio.sleep(settings.allocations.market.interval)
             for made in await pipeline.unit(topic, waiting.pop(topic, [])):
                 waiting[made.topic].append(made)
         await pipeline.finish()
 
 
 def _patient(settings: Settings) -> Settings:
-    """Without limits to time and size."""
+    """Without limits to time and size; a market without pauses executes all at once."""
     database = settings.database.model_copy(update={"statement_timeout": _LONG, "region_timeout": _LONG})
-    market = settings.allocations.market.model_copy(update={"orders": _ALL, "pieces_a_round": _ALL})
+    market = settings.allocations.market
+    if not market.interval:
+        market = market.model_copy(update={"orders": _ALL, "pieces_a_round": _ALL})
     allocations = settings.allocations.model_copy(update={"market": market, "slice_accounts": 10**9})
     return settings.model_copy(update={"database": database, "allocations": allocations})
