@@ -121,6 +121,9 @@ def _watch(settings: Settings, total: int) -> float:
                 raise TimeoutError(f"{seen:,} of {total:,} executions were captured, and then no more")
     finally:
         reader.close()
+    if first == seen:
+        # All were there at the first look.
+        return total / _LOOK
     return (total - first) / (moved - began)
 
 

@@ -42,8 +42,10 @@ ORDER_COUNT = b"SELECT count(*) FROM app.orders WHERE region = %(region)s"
 def trading(stack: Stack, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trading]:
     """The whole system, started once, with signals on their way."""
     with running(stack, settings, tmp_path_factory.mktemp("exchange")) as system:
-        # Long enough for windows that agree; every signal is there twice.
-        system.run("generate", "--bars", "90", "--repeat", "2", "--symbols", "ES,NQ,YM,GC")
+        # Of a time with movement, which not every hour has, and long enough for windows that agree; every signal is
+        # there twice.
+        until = "2026-11-18T15:00"
+        system.run("generate", "--bars", "90", "--until", until, "--repeat", "2", "--symbols", "ES,NQ,YM,GC")
         yield system
 
 
