@@ -30,6 +30,8 @@ SETTINGS = {
     # A connector that stays away must not fill the disk.
     "max_slot_wal_keep_size": "1GB",
     "shared_buffers": "32MB",
+    # Compiling a statement takes longer than any of ours.
+    "jit": "off",
     "max_connections": "200",
     "timezone": "UTC",
     "log_timezone": "UTC",
