@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from signal import SIGKILL, SIGQUIT, Signals
 
 from aiokafka.errors import KafkaError
 
+from deploy.chaos.mending import Mending
 from deploy.local import StackError
 from deploy.local.stack import Stack
 from deploy.trading_chaos.coordinators import COORDINATED, coordinator
@@ -19,35 +19,16 @@ from deploy.trading_chaos.plan import Kind
 NUMBERS: dict[Kind, Signals] = {Kind.DATABASE_STOPPED: SIGQUIT}
 
 
-class Parts:
-    """Does faults in a thread of its own. `close` waits for the one that is under way."""
+class Parts(Mending[Fault]):
+    """Faults of the stack's parts."""
 
     def __init__(self, stack: Stack, broker_url: str) -> None:
+        super().__init__()
         self._stack = stack
         self._broker_url = broker_url
-        self._pool = ThreadPoolExecutor(1)
-        self._jobs: list[Future[str]] = []
 
-    @property
-    def left(self) -> int:
-        """How many are not done and mended yet."""
-        return len(self._jobs)
-
-    def do(self, fault: Fault) -> None:
-        """Do it as soon as the former ones are mended."""
-        self._jobs.append(self._pool.submit(self._do, fault))
-
-    def mended(self) -> list[str]:
-        """What was done and mended since the last call, in words. Raises StackError when a part does not come back."""
-        done = [job for job in self._jobs if job.done()]
-        self._jobs = self._jobs[len(done) :]
-        return [job.result() for job in done]
-
-    def close(self) -> None:
-        """Leave out what has not begun."""
-        self._pool.shutdown(cancel_futures=True)
-
-    def _do(self, fault: Fault) -> str:
+    def one(self, fault: Fault) -> str:
+        """Kill or stop a part, and start it again."""
         began, name = time.monotonic(), self._victim(fault)
         if fault.kind is not Kind.COORDINATOR_MOVED:
             self._stack.kill(name, NUMBERS.get(fault.kind, SIGKILL))
