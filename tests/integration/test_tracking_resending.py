@@ -103,7 +103,8 @@ async def test_reprocess_sends_the_events_that_are_named_or_fit(
     fresh_databases: Databases, commands: Commands, sender: FakeSender
 ) -> None:
     await produce(fresh_databases, WEST, "a", since=11, status="PUBLISHED", service_name="shop")
-    await consume(fresh_databases, EAST, "old", since=90_000, offset=1, status="PROCESSED")
+    # Just over a day ago: the log of a new database begins with yesterday.
+    await consume(fresh_databases, EAST, "old", since=86_405, offset=1, status="PROCESSED")
     await consume(fresh_databases, EAST, "a", offset=3, status="PROCESSED", correlation_id="c")
     await consume(fresh_databases, EAST, "b", offset=4, consumer_group="mails", **FAILED)
     text = await commands.run("reprocess", "old", "a", "--yes")
