@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from functools import partial
 
 from streams_app.advice import explain, is_misconfigured
@@ -20,11 +18,8 @@ from streams_app.delivery.batches import BatchProcessor
 from streams_app.delivery.events import EventPublisher, NoVersions
 from streams_app.delivery.ports import DeadLetterSink, Handler
 from streams_app.errors import RegionUnavailableError, StartError, is_outage
-from streams_app.kafka.admin import bootstrap_servers
 from streams_app.kafka.app import StreamsApp
 from streams_app.kafka.confirming import confirm_all
-from streams_app.kafka.dead_letters import SentDeadLetters
-from streams_app.kafka.event_sender import EventSender
 from streams_app.settings import Settings
 from streams_app.systems.allocations import messages
 from streams_app.systems.allocations.blocker import Blocker
@@ -46,8 +41,8 @@ from streams_app.systems.tracking.consumption import Incoming
 from streams_app.systems.tracking.days import ensure_days
 from streams_app.systems.tracking.figures import refresh
 from streams_app.systems.tracking.publisher import TrackedPublisher
-from streams_app.systems.tracking.relay import Relay
-from streams_app.topics import ALLOCATION_TOPICS, DEAD_LETTERS, TopicSpec, allocation_topics
+from streams_app.topics import ALLOCATION_TOPICS, TopicSpec, allocation_topics
+from streams_app.tracked import relay_all
 
 logger = logging.getLogger(__name__)
 
@@ -153,19 +148,11 @@ def _add_delivery(app: StreamsApp, settings: Settings, databases: Databases) -> 
 
     async def delivery() -> None:
         if settings.allocations.delivery == "relay":
-            await _relay_all(settings, databases)
+            await relay_all(settings, databases, STEP_DOMAINS)
         else:
             await confirm_all(own, names, partial(confirm, databases))
 
     app.task(delivery)
-
-
-async def _relay_all(settings: Settings, databases: Databases) -> None:
-    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-        for domain in STEP_DOMAINS:
-            sender = await stack.enter_async_context(EventSender(bootstrap_servers(settings.broker_url)))
-            letters = SentDeadLetters(sender, DEAD_LETTERS)
-            group.create_task(Relay(databases, domain, sender, letters, settings.tracking).run())
 
 
 async def _check(settings: Settings, databases: Databases) -> None:

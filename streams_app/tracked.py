@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -55,11 +56,11 @@ def add_relays(app: StreamsApp, settings: Settings, databases: Databases) -> Non
     app.task(relays)
 
 
-async def relay_all(settings: Settings, databases: Databases) -> None:
-    """Publish the events of every region, for ever; cancel it to stop."""
+async def relay_all(settings: Settings, databases: Databases, places: Collection[str] | None = None) -> None:
+    """Publish the events of every region, or of these places, for ever; cancel it to stop."""
     servers = bootstrap_servers(settings.broker_url)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-        for region in settings.regions:
+        for region in settings.regions if places is None else places:
             # One sender a region: a region's round never waits for another's.
             sender = await stack.enter_async_context(EventSender(servers))
             letters = SentDeadLetters(sender, DEAD_LETTERS)
